@@ -1,0 +1,47 @@
+/* bounds.h - every limit of the system that is not a setting: unit in the name, reason beside it. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#define KIB (1024ULL)
+#define MIB (1024ULL * KIB)
+#define GIB (1024ULL * MIB)
+#define TIB (1024ULL * GIB)
+
+/* State. LMDB keys hold 511 bytes: 500 for users, the rest for the space byte, the separator and growth. */
+#define BOUND_KEY_BYTES_MAX 500 /* entity key + row name */
+#define BOUND_ENTITY_BYTES_MAX 400 /* leaves room for a name */
+#define BOUND_VALUE_BYTES_MAX (64 * MIB) /* one row; larger things belong into files */
+#define BOUND_WRITE_SET_BYTES_MAX (256 * MIB)
+#define BOUND_READ_SET_KEYS_MAX 100000 /* separate rows read by one invocation that writes */
+#define BOUND_READ_SET_RANGES_MAX 10000
+#define BOUND_MAP_BYTES (64 * GIB) /* sparse address space of one partition's data file */
+
+/* Frames between daemon and worker: a write set and its envelope. */
+#define BOUND_FRAME_BYTES_MAX (BOUND_WRITE_SET_BYTES_MAX + 80 * MIB)
+#define BOUND_LOG_LINE_BYTES_MAX 4096 /* one line of a function's log */
+#define BOUND_FAILURE_TEXT_BYTES_MAX 512 /* a function's own words about its error */
+
+/* Names: of apps, functions. They appear in paths and file names. */
+#define BOUND_NAME_BYTES_MAX 63
+#define BOUND_FUNCTIONS_PER_APP_MAX 1000
+#define BOUND_ROUTES_PER_APP_MAX 1000
+#define BOUND_ARTIFACT_BYTES_MAX (128 * MIB)
+#define BOUND_MANIFEST_BYTES_MAX (1 * MIB)
+
+/* HTTP. Defaults of the settings of the same name. */
+#define BOUND_HTTP_HEADER_BYTES_MAX (64 * KIB)
+#define BOUND_HTTP_HEADER_COUNT_MAX 100
+#define BOUND_HTTP_TARGET_BYTES_MAX (8 * KIB)
+#define BOUND_HTTP_BODY_BYTES_MAX (16 * MIB)
+#define BOUND_HTTP_CONNECTIONS_MAX 10000
+
+/* Invocations. */
+#define BOUND_CONFLICT_RETRIES_MAX 16 /* then 409; with jitter between */
+#define BOUND_QUEUE_PER_FUNCTION_MAX 10000 /* waiting invocations */
+#define BOUND_IDEMPOTENCY_KEY_BYTES_MAX 255
+#define BOUND_IDEMPOTENCY_KEEP_MS (24ULL * 3600 * 1000)
+#define BOUND_WORKER_DEPTH_MAX 64 /* invocations sent ahead to one worker */
+
+_Static_assert(BOUND_KEY_BYTES_MAX + 2 <= 511, "a row key must fit an LMDB key");
+_Static_assert(BOUND_ENTITY_BYTES_MAX < BOUND_KEY_BYTES_MAX, "an entity needs room for row names");
+_Static_assert(BOUND_FRAME_BYTES_MAX < 4 * GIB, "frame lengths are 32 bits");
