@@ -46,8 +46,9 @@ struct wire_invoke {
     uint64_t snapshot; /* sequence number */
     uint64_t txn; /* LMDB's number of the snapshot */
     struct slice meta; /* STORE_META_BYTES, or empty: the snapshot of the frame before */
-    uint64_t
-        chain; /* not 0: keep the writes of earlier runs of the same chain visible; another value drops them */
+    /* Not 0: the writes of earlier successful runs of the same chain are visible; another value drops them. All runs
+     * of a chain read the same snapshot. */
+    uint64_t chain;
     bool validate; /* the result needs its read set even when it wrote nothing */
     uint32_t attempt; /* 1, 2, ... after conflicts */
     struct slice method; /* of the HTTP request; empty for other origins */
@@ -69,7 +70,9 @@ struct wire_result {
     enum wire_outcome outcome;
     enum status status; /* for WIRE_OUTCOME_STATUS, else STATUS_OK */
     struct slice failure; /* its own words when the outcome is not OK */
-    uint32_t http_status; /* of the reply; 200 when the handler set none */
+    /* Of the reply; 200 when the handler set none. With WIRE_OUTCOME_ERROR the status of the error that the caller
+     * gets (stead_reject), or 200 when the handler chose none: then FUNCTION_ERROR's own. */
+    uint32_t http_status;
     struct wire_headers headers;
     struct slice body;
     struct slice reads; /* read set, statestore/kv/write_set.h */

@@ -19,6 +19,9 @@
 /* Frames between daemon and worker: a write set and its envelope. */
 #define BOUND_FRAME_BYTES_MAX (BOUND_WRITE_SET_BYTES_MAX + 80 * MIB)
 #define BOUND_LOG_LINE_BYTES_MAX 4096 /* one line of a function's log */
+#define BOUND_REPLY_BODY_BYTES_MAX (16 * MIB) /* one reply is held in memory until its writes are durable */
+#define BOUND_REPLY_HEADER_BYTES_MAX (64 * KIB)
+#define BOUND_REPLY_HEADER_COUNT_MAX 100
 #define BOUND_FAILURE_TEXT_BYTES_MAX 512 /* a function's own words about its error */
 
 /* Names: of apps, functions. They appear in paths and file names. */

@@ -1,0 +1,274 @@
+/* stead.h - the whole public C API: write functions whose state lives beside them. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// A function is one handler. It is handed an invocation (`ctx`), reads its input, reads and writes rows, replies:
+//
+//     #include <stead/stead.h>
+//
+//     STEAD_FUNCTION(transfer)
+//     {
+//         const char *from = stead_query(ctx, "from");
+//         const char *to = stead_query(ctx, "to");
+//         int64_t amount = stead_query_i64(ctx, "amount", 0);
+//         if (!from || !to || amount <= 0) return stead_reject(ctx, 400, "say from, to and a positive amount");
+//
+//         int64_t left = stead_add_of(ctx, from, "balance", -amount);
+//         if (left < 0) return stead_reject(ctx, 409, "%s has too little", from);
+//         stead_add_of(ctx, to, "balance", amount);
+//
+//         return stead_reply(ctx, "%s has %lld left\n", from, (long long)left);
+//     }
+//
+// Build it with `cc -shared -fPIC transfer.c -o bank.so`; nothing has to be linked.
+//
+// What holds for every handler:
+//
+// - It is one transaction. It sees one exact, unchanging version of the app's rows plus its own writes. When it returns
+//   STEAD_OK everything that it wrote is kept, together; when it returns anything else, crashes or runs out of time,
+//   nothing is. The caller gets the reply only after the writes are safe on disk.
+// - It may run again from the start when another invocation has changed what it had read (see stead_attempt). Nothing of
+//   the first run is kept or seen, so this needs no care as long as the handler acts through this API only.
+// - Failures are remembered. A call that fails says so in its result, and an invocation in which any call failed keeps
+//   nothing and answers its caller with that failure, whatever the handler returns. So results need not be checked for
+//   safety, only for a decision. A missing row is no failure. stead_failure_clear() is there for those who can go on.
+// - One invocation runs at a time in its process. Use no threads, and call nothing here outside of a handler. Globals
+//   survive from one invocation to the next by chance only: state belongs into rows.
+//
+// Memory. Every pointer that this API returns, values of rows and texts alike, stays valid and unchanged until the
+// handler returns; not longer. Only `entity` and `name` of struct stead_row end earlier, at the next step of their scan.
+// Values point straight into the store's memory (no copy): they are read-only, not aligned and have no zero at their
+// end; the `_text` calls make zero-terminated copies. What is handed in is copied by the call and may change at once.
+//
+// C11 and C++11 and later. Texts are UTF-8 by convention; nothing checks it.
+#ifndef STEAD_STEAD_H
+#define STEAD_STEAD_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define STEAD_EXTERN_C extern "C"
+extern "C" {
+#else
+#define STEAD_EXTERN_C extern
+#endif
+
+#define STEAD_API __attribute__((visibility("default")))
+#define STEAD_PRINTF(text, arguments) __attribute__((format(printf, text, arguments)))
+
+/* ---- a function ---- */
+
+/* The contract between a compiled function and the node. A node refuses functions of another version. */
+#define STEAD_ABI_VERSION 1
+
+/* The running invocation: the first argument of every call. */
+struct stead_ctx;
+
+/* Defines the handler of the function `name` of the manifest:
+ *
+ *     STEAD_FUNCTION(hello)
+ *     {
+ *         return stead_reply(ctx, "hello\n");
+ *     }
+ */
+#define STEAD_FUNCTION(name)                                                           \
+    STEAD_EXTERN_C STEAD_API enum stead_status stead_fn_##name(struct stead_ctx *ctx); \
+    STEAD_EXTERN_C STEAD_API enum stead_status stead_fn_##name(struct stead_ctx *ctx __attribute__((unused)))
+
+/* How a call ended, and what a handler returns. */
+enum stead_status {
+    STEAD_OK = 0,
+    STEAD_NOT_FOUND = 1, /* there is no such row; not a failure */
+    STEAD_FAILED = 2, /* the handler gave up: stead_fail, stead_reject */
+    STEAD_INVALID_ARGUMENT = 3, /* an entity with more than 400 bytes, a header with a line break, ... */
+    STEAD_KEY_TOO_LONG = 4, /* entity and row name together exceed 500 bytes */
+    STEAD_VALUE_TOO_LARGE = 5, /* a value exceeds 64 MiB */
+    STEAD_WRITE_SET_TOO_LARGE = 6, /* all that the invocation writes exceeds 256 MiB */
+    STEAD_READ_SET_TOO_LARGE = 7, /* it writes, and read more than 100,000 separate rows: scan instead */
+    STEAD_NOT_A_NUMBER = 8, /* the row is not a number, or the sum leaves 64 bits */
+    STEAD_REPLY_TOO_LARGE = 9, /* the body exceeds 16 MiB, or the headers 100 or 64 KiB */
+    STEAD_STORE_FAILED = 10, /* the rows cannot be read; the node's log says why */
+};
+
+/* Bytes that are not yours: valid until the handler returns. */
+struct stead_bytes {
+    const void *data;
+    size_t size;
+};
+
+/* For printf: stead_reply(ctx, "%.*s", STEAD_FMT(value)). */
+#define STEAD_FMT(bytes) ((int)(bytes).size), ((const char *)((bytes).size ? (bytes).data : ""))
+
+/* ---- input ---- */
+
+/* The entity that the invocation is addressed to, as in /{app}/{function}/{entity}; "" when to none. */
+STEAD_API const char *stead_entity(struct stead_ctx *ctx);
+/* What the caller sent; size 0 when nothing. The text version adds a zero. */
+STEAD_API struct stead_bytes stead_body(struct stead_ctx *ctx);
+STEAD_API const char *stead_body_text(struct stead_ctx *ctx);
+/* A parameter of the query string, decoded (%20 and + are blanks); the first of its name; NULL when there is none. */
+STEAD_API const char *stead_query(struct stead_ctx *ctx, const char *name);
+/* The same as a number; `fallback` when it is missing or not a whole decimal number of 64 bits. */
+STEAD_API int64_t stead_query_i64(struct stead_ctx *ctx, const char *name, int64_t fallback);
+/* A header of the request, the name in any case; the first of its name; NULL when there is none. */
+STEAD_API const char *stead_header(struct stead_ctx *ctx, const char *name);
+/* The header at `index` (0, 1, ...), name in lower case; false behind the last one. */
+STEAD_API bool stead_header_at(struct stead_ctx *ctx, size_t index, const char **name, const char **value);
+/* "GET", "POST", ...; "" when the invocation did not come by HTTP. */
+STEAD_API const char *stead_method(struct stead_ctx *ctx);
+/* The path as received, not decoded and without the query; the query as received, without its `?`. */
+STEAD_API const char *stead_path(struct stead_ctx *ctx);
+STEAD_API const char *stead_query_string(struct stead_ctx *ctx);
+
+/* ---- the invocation itself ---- */
+
+/* Its id, as in the reply's headers and in `stead logs`. The same in every attempt. */
+STEAD_API const char *stead_invocation_id(struct stead_ctx *ctx);
+STEAD_API const char *stead_function_name(struct stead_ctx *ctx);
+/* 1 for the first run, 2 when it runs again because of a conflict, and so on. */
+STEAD_API uint32_t stead_attempt(struct stead_ctx *ctx);
+/* Milliseconds until the node stops this run; 0 when the deadline has passed. */
+STEAD_API uint32_t stead_time_left_ms(struct stead_ctx *ctx);
+/* Milliseconds since 1970 when this run began: the same value during the whole run. */
+STEAD_API int64_t stead_now_ms(struct stead_ctx *ctx);
+/* A new unique id of 26 letters and digits. Ids sort by the millisecond in which their run began, and in the order
+ * in which one run makes them: good row names for things that are appended. */
+STEAD_API const char *stead_new_id(struct stead_ctx *ctx);
+
+/* ---- reply ---- */
+
+/* Appends formatted text to the body. Returns STEAD_OK, so that a handler can end with `return stead_reply(...)`. */
+STEAD_API enum stead_status stead_reply(struct stead_ctx *ctx, const char *format, ...) STEAD_PRINTF(2, 3);
+STEAD_API enum stead_status stead_vreply(struct stead_ctx *ctx, const char *format, va_list args)
+    STEAD_PRINTF(2, 0);
+/* Appends bytes as they are. */
+STEAD_API enum stead_status stead_reply_bytes(struct stead_ctx *ctx, const void *data, size_t size);
+/* Appends text made safe for HTML: & < > " and ' escaped. */
+STEAD_API enum stead_status stead_reply_html(struct stead_ctx *ctx, const char *text);
+/* Appends text as a JSON string with its quotes. */
+STEAD_API enum stead_status stead_reply_json(struct stead_ctx *ctx, const char *text);
+/* HTTP status, 200 to 599; 200 when never called. With STEAD_OK the writes are kept whatever the status is. */
+STEAD_API enum stead_status stead_reply_status(struct stead_ctx *ctx, int http_status);
+/* Sets a header, replacing one of the same name. `set-cookie` is added to earlier ones. Content-Type is
+ * `text/plain; charset=utf-8` unless set; length and connection headers are the node's own. */
+STEAD_API enum stead_status stead_reply_header(struct stead_ctx *ctx, const char *name, const char *value);
+
+/* Gives up: `return stead_fail(ctx, "no price for %s", item)`. Nothing that was written is kept; the caller gets 500
+ * `function_error` with these words (the first 512 bytes). Always returns STEAD_FAILED. */
+STEAD_API enum stead_status stead_fail(struct stead_ctx *ctx, const char *format, ...) STEAD_PRINTF(2, 3);
+/* The same for a caller's mistake: answered with `http_status`, 400 to 599, instead of 500. */
+STEAD_API enum stead_status stead_reject(struct stead_ctx *ctx, int http_status, const char *format, ...)
+    STEAD_PRINTF(3, 4);
+/* The failure that would end this invocation: STEAD_OK when there is none. */
+STEAD_API enum stead_status stead_failure(struct stead_ctx *ctx);
+/* Forgets it. The call that failed had no effect; everything else stays as it is. */
+STEAD_API void stead_failure_clear(struct stead_ctx *ctx);
+
+/* ---- state ----
+ *
+ * A row is a value under (entity, name). The calls without `_of` use the entity that the invocation is addressed to;
+ * those with `_of` name another one. STEAD_APP names the rows of the app itself; an invocation that is addressed to no
+ * entity has those as its own. Rows of any number of entities are read and written in the same transaction.
+ *
+ * An entity has 1 to 400 bytes, entity and name together at most 500; a value has at most 64 MiB and may be empty. */
+
+#define STEAD_APP ""
+
+/* STEAD_OK and the value, or STEAD_NOT_FOUND, which leaves *value empty. */
+STEAD_API enum stead_status stead_get(struct stead_ctx *ctx, const char *name, struct stead_bytes *value);
+STEAD_API enum stead_status stead_get_of(struct stead_ctx *ctx, const char *entity, const char *name,
+                                         struct stead_bytes *value);
+STEAD_API enum stead_status stead_put(struct stead_ctx *ctx, const char *name, const void *data, size_t size);
+STEAD_API enum stead_status stead_put_of(struct stead_ctx *ctx, const char *entity, const char *name,
+                                         const void *data, size_t size);
+/* STEAD_OK whether the row was there or not. */
+STEAD_API enum stead_status stead_delete(struct stead_ctx *ctx, const char *name);
+STEAD_API enum stead_status stead_delete_of(struct stead_ctx *ctx, const char *entity, const char *name);
+STEAD_API bool stead_exists(struct stead_ctx *ctx, const char *name);
+STEAD_API bool stead_exists_of(struct stead_ctx *ctx, const char *entity, const char *name);
+
+/* Texts: a zero-terminated copy of the value, NULL when there is no such row. */
+STEAD_API const char *stead_get_text(struct stead_ctx *ctx, const char *name);
+STEAD_API const char *stead_get_text_of(struct stead_ctx *ctx, const char *entity, const char *name);
+STEAD_API enum stead_status stead_put_text(struct stead_ctx *ctx, const char *name, const char *text);
+STEAD_API enum stead_status stead_put_text_of(struct stead_ctx *ctx, const char *entity, const char *name,
+                                              const char *text);
+
+/* Whole numbers, kept as decimal text so that people can read them with `stead state get`. `fallback` is for a missing
+ * row; a row that is no number is a failure (STEAD_NOT_A_NUMBER), and the result is `fallback` too. */
+STEAD_API int64_t stead_get_i64(struct stead_ctx *ctx, const char *name, int64_t fallback);
+STEAD_API int64_t stead_get_i64_of(struct stead_ctx *ctx, const char *entity, const char *name,
+                                   int64_t fallback);
+STEAD_API enum stead_status stead_put_i64(struct stead_ctx *ctx, const char *name, int64_t value);
+STEAD_API enum stead_status stead_put_i64_of(struct stead_ctx *ctx, const char *entity, const char *name,
+                                             int64_t value);
+/* Counters: adds `delta`, which may be negative, to the number (0 when there is none) and returns the new value. On a
+ * failure (STEAD_NOT_A_NUMBER when the sum leaves 64 bits) nothing changes and the result is 0. */
+STEAD_API int64_t stead_add(struct stead_ctx *ctx, const char *name, int64_t delta);
+STEAD_API int64_t stead_add_of(struct stead_ctx *ctx, const char *entity, const char *name, int64_t delta);
+
+/* ---- scans ----
+ *
+ *     struct stead_scan *scan = stead_scan(ctx, "entry/");
+ *     struct stead_row row;
+ *     while (stead_scan_next(scan, &row)) stead_reply(ctx, "%s: %.*s\n", row.name, STEAD_FMT(row.value));
+ *
+ * Rows come in byte order of entity, then name. A scan sees the invocation's own writes, also those made during the scan
+ * when they are still ahead of it. It may be left at any time; it needs no end. What counts as read is the range
+ * that was walked over, so a scan that stops early conflicts only with changes there, and new rows inside it are noticed. */
+
+struct stead_scan;
+
+struct stead_row {
+    const char *entity; /* zero-terminated; until the next step of the scan */
+    const char *name; /* zero-terminated; until the next step of the scan */
+    size_t name_size;
+    struct stead_bytes value; /* until the handler returns */
+};
+
+/* The rows of one entity whose names begin with `prefix`; "" for all. Never NULL: a failed scan has no rows. */
+STEAD_API struct stead_scan *stead_scan(struct stead_ctx *ctx, const char *prefix);
+STEAD_API struct stead_scan *stead_scan_of(struct stead_ctx *ctx, const char *entity, const char *prefix);
+/* The rows of all entities whose keys begin with `entity_prefix`; "" for all rows of the app. */
+STEAD_API struct stead_scan *stead_scan_entities(struct stead_ctx *ctx, const char *entity_prefix);
+
+/* Before the first step only. At most `rows` rows; from the last row backwards; only rows behind (with reverse: before)
+ * the row `name`, for going on where an earlier page ended. In stead_scan_entities `name` is an entity. */
+STEAD_API void stead_scan_limit(struct stead_scan *scan, size_t rows);
+STEAD_API void stead_scan_reverse(struct stead_scan *scan);
+STEAD_API void stead_scan_after(struct stead_scan *scan, const char *name);
+
+/* The next row; false at the end or after a failure. */
+STEAD_API bool stead_scan_next(struct stead_scan *scan, struct stead_row *row);
+
+/* ---- log ---- */
+
+enum stead_log_level { STEAD_DEBUG = 0, STEAD_INFO = 1, STEAD_WARN = 2, STEAD_ERROR = 3 };
+
+/* One line for `stead logs`, at most 4096 bytes, sent at once: what was logged before a crash is there. */
+STEAD_API void stead_log(struct stead_ctx *ctx, enum stead_log_level level, const char *format, ...)
+    STEAD_PRINTF(3, 4);
+
+/* ---- memory ---- */
+
+/* Memory of this invocation, zeroed and aligned for every type, given back by itself when the handler returns.
+ * Never NULL: when there is no more the invocation ends with `function_out_of_memory`. */
+STEAD_API void *stead_alloc(struct stead_ctx *ctx, size_t size);
+/* A formatted text in such memory: stead_format(ctx, "entry/%s", stead_new_id(ctx)). */
+STEAD_API char *stead_format(struct stead_ctx *ctx, const char *format, ...) STEAD_PRINTF(2, 3);
+
+/* ---- for the node ---- */
+
+/* Every compiled function carries the version that it was built against. */
+#ifndef STEAD_RUNTIME
+extern STEAD_API const uint32_t stead_abi_version __attribute__((weak));
+const uint32_t stead_abi_version = STEAD_ABI_VERSION;
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
