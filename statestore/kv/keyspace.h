@@ -21,11 +21,12 @@ enum space {
 MUST_CHECK enum status keyspace_row(struct buf *key, struct slice entity, struct slice name, struct err *err);
 /* Takes a row key apart; the slices point into `key`. False when it is not a row key. */
 bool keyspace_row_split(struct slice key, struct slice *entity, struct slice *name);
-/* The half-open range [low, high) of the rows of one entity whose names begin with `prefix`. */
+/* The half-open range [low, high) of the rows of one entity whose names begin with `prefix`. Appends to both, which are
+ * different buffers; always has an upper end. ENTITY_INVALID, KEY_TOO_LONG. */
 MUST_CHECK enum status keyspace_row_range(struct buf *low, struct buf *high, struct slice entity,
                                           struct slice prefix, struct err *err);
-/* The range of all rows of all entities whose keys begin with `entity_prefix`. */
+/* The range of all rows of all entities whose keys begin with `entity_prefix`. Appends to both. ENTITY_INVALID. */
 MUST_CHECK enum status keyspace_entity_range(struct buf *low, struct buf *high, struct slice entity_prefix,
                                              struct err *err);
-/* The smallest key greater than every key that begins with `prefix`; false when there is none (all 0xff). */
+/* Appends the smallest key greater than every key that begins with `prefix`; false when there is none (all 0xff). */
 bool keyspace_successor(struct buf *out, struct slice prefix);

@@ -22,6 +22,11 @@ struct write_entry {
     struct slice value;
 };
 
+enum {
+    WRITE_ENTRY_HEAD_BYTES = 7, /* op, key size, value size */
+    READ_ENTRY_HEAD_BYTES = 5, /* kind, low size, high size */
+};
+
 enum read_kind { READ_KEY = 1, READ_RANGE = 2 };
 
 struct read_entry {
@@ -38,7 +43,8 @@ void read_set_append(struct buf *set, const struct read_entry *entry);
 bool write_set_next(struct slice set, size_t *offset, struct write_entry *entry);
 bool read_set_next(struct slice set, size_t *offset, struct read_entry *entry);
 
-/* Proves that untrusted bytes are a well-formed set: sizes in bounds, keys within their limit and in `space` only,
- * write entries sorted and unique. FUNCTION_PROTOCOL, KEY_TOO_LONG, VALUE_TOO_LARGE. */
+/* Proves that untrusted bytes are a well-formed set: sizes in bounds, keys within their limit and in `space` only (row
+ * keys with their zero byte), write entries sorted and unique. FUNCTION_PROTOCOL, KEY_TOO_LONG, VALUE_TOO_LARGE,
+ * WRITE_SET_TOO_LARGE, READ_SET_TOO_LARGE. */
 MUST_CHECK enum status write_set_check(struct slice set, uint8_t space, struct err *err);
 MUST_CHECK enum status read_set_check(struct slice set, uint8_t space, struct err *err);
