@@ -25,7 +25,8 @@ struct loop;
 
 /* `clock` drives the timers. With a manual clock the loop never waits for time to pass: see loop_turn(). */
 MUST_CHECK enum status loop_create(struct loop **loop, struct clock *clock, struct err *err);
-/* Finishes the closes under way and frees. All watches, streams, listeners and children must have been closed. */
+/* Finishes the closes under way and frees. All watches, streams and listeners must have been closed,
+ * all timers stopped. */
 void loop_destroy(struct loop *loop);
 
 /* Runs turns until loop_stop(). */
@@ -35,8 +36,8 @@ void loop_stop(struct loop *loop);
 /* Runs one turn: waiting for an event if `wait`, else only with what is there. For tests and tools. */
 void loop_turn(struct loop *loop, bool wait);
 
-/* The time at which this turn's callbacks began, from the loop's clock; one read of the clock a turn. */
-uint64_t loop_now_ns(const struct loop *loop);
+/* The time of this turn, from the loop's clock: read once, when the first callback of the turn asks. */
+uint64_t loop_now_ns(struct loop *loop);
 struct clock *loop_clock(const struct loop *loop);
 
 /* ---- phases of a turn ---- */

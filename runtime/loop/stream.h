@@ -39,7 +39,8 @@ void stream_read_start(struct stream *stream);
 void stream_read_stop(struct stream *stream);
 /* Writes at once what the system takes, with one call. True when that was everything: no callback comes. False: the
  * rest follows, the bytes (not the array) must stay until on_written; a broken connection is told there too.
- * At most one write may be under way. */
+ * At most one write may be under way; `count` is at most STREAM_PARTS_MAX. */
+enum { STREAM_PARTS_MAX = 64 };
 MUST_CHECK bool stream_write(struct stream *stream, const struct slice *parts, size_t count);
 /* Nothing is written any more: the other side sees the end after what is under way. */
 void stream_finish(struct stream *stream);
