@@ -30,6 +30,14 @@
 #define BOUND_ROUTES_PER_APP_MAX 1000
 #define BOUND_ARTIFACT_BYTES_MAX (128 * MIB)
 #define BOUND_MANIFEST_BYTES_MAX (1 * MIB)
+#define BOUND_VERSIONS_PER_APP_MAX 10 /* kept for rollback; the oldest goes first */
+#define BOUND_DEPLOYS_WAITING_MAX 16 /* each holds its code in memory */
+#define BOUND_PATH_BYTES_MAX 1024 /* of a route, and of file names in a manifest */
+#define BOUND_BUILD_COMMAND_BYTES_MAX 4096
+#define BOUND_TIMEOUT_MS_MAX (24ULL * 3600 * 1000) /* longer work is a workflow */
+#define BOUND_MEMORY_MB_MAX (1024 * 1024)
+#define BOUND_POOL_WORKERS_MAX 1024 /* processes of one function */
+#define BOUND_CONCURRENCY_MAX 65536
 
 /* HTTP. Defaults of the settings of the same name. */
 #define BOUND_HTTP_HEADER_BYTES_MAX (64 * KIB)

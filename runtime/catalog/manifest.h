@@ -1,0 +1,76 @@
+/* manifest.h - stead.yaml: what an app consists of, checked; every complaint names file, line and field. */
+// SPDX-License-Identifier: Apache-2.0
+//
+//     app: bank
+//     code: build/bank.so             # the compiled functions, relative to the manifest
+//     build: make                     # optional; what `stead deploy` and `stead dev` run first
+//     functions:
+//       - name: transfer
+//         timeout_ms: 2000
+//       - name: statement
+//         durability: relaxed
+//         methods: [GET]
+//     routes:
+//       - { method: GET, path: "/accounts/{entity}", function: statement }
+//
+// docs/guides/manifest.md has every field. Parsing is pure: it touches no file.
+#pragma once
+
+#include <stdint.h>
+
+#include "runtime/base/err.h"
+#include "runtime/base/slice.h"
+
+enum durability {
+    DURABILITY_DURABLE, /* the reply waits until the disk has it */
+    DURABILITY_RELAXED, /* the reply waits until it is applied; synced within 10 ms */
+};
+
+/* Worker processes of one function. */
+struct manifest_pool {
+    uint32_t min; /* kept ready at all times; 0: scale to zero */
+    uint32_t max;
+    uint32_t idle_ms; /* a worker that had nothing to do for so long ends */
+};
+
+struct manifest_function {
+    char *name;
+    uint32_t timeout_ms; /* of one invocation, waiting included */
+    uint32_t memory_mb; /* of one worker */
+    enum durability durability;
+    char **methods; /* HTTP methods that /{app}/{function} takes; none listed: all */
+    size_t method_count;
+    uint32_t concurrency; /* invocations that run at the same time */
+    uint32_t queue; /* invocations that may wait; more are answered with queue_full */
+    struct manifest_pool pool;
+};
+
+/* An own route: the last piece of the path may be `{entity}`, one segment, or `{entity...}`, all that is left. */
+struct manifest_route {
+    char *method; /* upper case */
+    char *path; /* absolute */
+    char *function;
+};
+
+struct manifest {
+    char *app;
+    char *code;
+    char *build; /* NULL when there is none */
+    struct manifest_function *functions;
+    size_t function_count;
+    struct manifest_route *routes;
+    size_t route_count;
+};
+
+/* `file` is the name that complaints begin with, e.g. "stead.yaml". MANIFEST_INVALID. */
+MUST_CHECK enum status manifest_parse(struct slice text, const char *file, struct manifest **manifest,
+                                      struct err *err);
+void manifest_destroy(struct manifest *manifest);
+
+/* NULL when there is none. */
+const struct manifest_function *manifest_function_find(const struct manifest *manifest, struct slice name);
+/* 1 to BOUND_NAME_BYTES_MAX of a-z, 0-9, `-` and `_`, beginning with a letter. Function names are parts of symbols: no `-`. */
+bool manifest_app_name_valid(struct slice name);
+bool manifest_function_name_valid(struct slice name);
+/* True when both match the same requests: same method, and paths that differ in nothing but the names in braces. */
+bool manifest_route_same(const struct manifest_route *a, const struct manifest_route *b);

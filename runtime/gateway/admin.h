@@ -1,0 +1,46 @@
+/* admin.h - the admin API under /v1: apps, state, logs and figures as JSON over the admin listener. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loop thread. It is the handler of the exchanges of the admin listener (gateway.h); docs/guides/admin-api.md lists the
+// requests. Whoever reaches the listener may do everything: the socket file's mode is the lock.
+#pragma once
+
+#include "runtime/base/buf.h"
+#include "runtime/base/slice.h"
+
+struct admin;
+struct catalog;
+struct clock;
+struct deployer;
+struct fnlog;
+struct gateway_exchange;
+struct loop;
+struct store;
+
+/* What the node does for the admin API. All are called on the loop. */
+struct admin_ports {
+    void *ctx;
+    /* The store of an app's state, open as long as the app exists; NULL when there is none (of this name). */
+    struct store *(*store)(void *ctx, struct slice app);
+    /* Runs a function for the exchange and answers it with exactly what the function replied, or with the error; the
+     * exchange's own headers and body are the input. `entity` may be empty. The slices are borrowed for the call. */
+    void (*invoke)(void *ctx, struct gateway_exchange *exchange, struct slice app, struct slice function,
+                   struct slice entity);
+    /* Appends one JSON object: the figures of the node. */
+    void (*stats)(void *ctx, struct buf *json);
+};
+
+struct admin_config {
+    struct loop *loop;
+    struct clock *clock;
+    struct catalog *catalog;
+    struct deployer *deployer;
+    struct fnlog *fnlog;
+    struct admin_ports ports;
+};
+
+struct admin *admin_create(const struct admin_config *config);
+/* After the admin listener and its exchanges are closed. */
+void admin_destroy(struct admin *admin);
+/* Takes one whole request. */
+void admin_handle(struct admin *admin, struct gateway_exchange *exchange);
