@@ -11,7 +11,13 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/err.h"
 
-enum { WIRE_VERSION = 1, WIRE_LENGTH_BYTES = 4, WIRE_HEADERS_MAX = 128 };
+enum {
+    WIRE_VERSION = 1,
+    WIRE_LENGTH_BYTES = 4,
+    WIRE_HEADERS_MAX = 128,
+    WIRE_HTTP_STATUS_MAX = 599,
+    WIRE_LOG_LEVEL_MAX = 3, /* LOG_ERROR */
+};
 
 enum wire_type {
     WIRE_READY = 1, /* worker -> daemon */
@@ -102,6 +108,9 @@ void wire_log_encode(struct buf *out, const struct wire_log *message);
  * announced length exceeds BOUND_FRAME_BYTES_MAX or is 0. */
 MUST_CHECK enum status wire_frame_next(struct slice bytes, struct slice *payload, size_t *need, bool *whole,
                                        struct err *err);
+/* Below: on failure the message's content is unspecified. Whether names, sets and header texts make sense is for the
+ * reader of the message to check; here they only have the right shape and lie inside of the payload. */
+
 /* Type of a payload; FUNCTION_PROTOCOL when it has none. */
 MUST_CHECK enum status wire_type_of(struct slice payload, enum wire_type *type, struct err *err);
 MUST_CHECK enum status wire_ready_decode(struct slice payload, struct wire_ready *message, struct err *err);
