@@ -1,0 +1,50 @@
+/* sandbox.h - what a zygote and its workers may touch: profiles, and how a process enters them. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// A sandbox is entered by the process itself, in two steps, and cannot be left again:
+//
+//     zygote: open state and artifact -> sandbox_enter_zygote() -> load user code, fork workers
+//     worker: sandbox_enter_worker() -> run user code
+//
+// User code runs in the zygote too (static initialisers), so all that needs no knowledge of one worker happens there,
+// once; a worker adds the rest, which is kept cheap because it is part of every cold start. Single-threaded processes
+// only. Each step says what it defends in sandbox_linux.c. sandbox_none.c is the port for systems without mechanisms.
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/base/err.h"
+
+enum sandbox_profile {
+    SANDBOX_STRICT = 0, /* everything below; entering fails where the kernel lacks what `strict` promises */
+    SANDBOX_NONE = 1, /* only the limits and the death with the parent: no defence against hostile code */
+};
+
+struct sandbox_config {
+    enum sandbox_profile profile;
+    /* Whom a root daemon's zygotes become; 0: SANDBOX_UID. Without root they keep the uid inside a user namespace. */
+    uint32_t uid;
+    uint32_t gid;
+    uint64_t
+        memory_bytes; /* data (heap, private mappings) of a worker on top of what the zygote had; 0: no limit */
+};
+
+enum {
+    SANDBOX_UID = 65534, /* "nobody": owns no file */
+    SANDBOX_FILES_MAX = 64, /* descriptors of one worker */
+};
+
+/* `parent`: the process whose death must end this one. UNSUPPORTED names the missing mechanism, PERMISSION_DENIED. */
+MUST_CHECK enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t parent,
+                                            struct err *err);
+MUST_CHECK enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t parent,
+                                            struct err *err);
+/* Moves the worker's memory limit within the one that it entered with: functions of one app have their own limits. */
+void sandbox_limit_memory(uint64_t memory_bytes);
+/* Closes every descriptor from `first` up. */
+void sandbox_close_from(int first);
+
+/* By name, as in manifests: "strict", "none". */
+bool sandbox_profile_from_name(const char *name, enum sandbox_profile *profile);
+const char *sandbox_profile_name(enum sandbox_profile profile);
