@@ -45,6 +45,13 @@
 #define BOUND_HTTP_TARGET_BYTES_MAX (8 * KIB)
 #define BOUND_HTTP_BODY_BYTES_MAX (16 * MIB)
 #define BOUND_HTTP_CONNECTIONS_MAX 10000
+#define BOUND_HTTP_PIPELINE_MAX 64 /* unanswered requests of one connection; more stay in the socket */
+#define BOUND_HTTP_HEAD_TIMEOUT_MS 10000 /* clients send their headers at once; slower ones hold our memory */
+#define BOUND_HTTP_BODY_TIMEOUT_MS 60000 /* BODY_BYTES_MAX over a slow uplink */
+#define BOUND_HTTP_IDLE_TIMEOUT_MS 75000 /* longer than the usual 60 s of proxies, so that they close first */
+#define BOUND_HTTP_WRITE_TIMEOUT_MS 30000 /* a client that takes nothing of its answer */
+#define BOUND_HTTP_LINGER_MS 2000 /* after an early error answer: time for the client to read it */
+#define BOUND_HTTP_UNSENT_BYTES_MAX (1 * MIB) /* answers that wait for a slow reader, besides the one being sent */
 
 /* Invocations. */
 #define BOUND_CONFLICT_RETRIES_MAX 16 /* then 409; with jitter between */

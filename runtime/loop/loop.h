@@ -5,8 +5,8 @@
 //
 // A turn: wait for I/O; run the callbacks of streams, watches, children, signals and posts; run the timers that are
 // due; run the hooks of each phase in the order of enum loop_phase. So callbacks only enqueue, and the hooks work
-// through what one turn brought as a batch. Whoever enqueues for a phase that has already run in this turn says
-// loop_turn_again(), else the work waits for the next event.
+// through what one turn brought as a batch. Whoever enqueues outside of these callbacks, or for a phase that may have run
+// already in this turn, says loop_want(), else the work may wait for the next event.
 //
 //     loop_create(&loop, clock_real(), &err)
 //     loop_on_turn(loop, PHASE_COMMIT, store_hook, store)
@@ -46,7 +46,8 @@ enum loop_phase {
     PHASE_ADMIT, /* requests that arrived are admitted, routed and queued */
     PHASE_DISPATCH, /* queued invocations go to workers, one write for each worker */
     PHASE_COMMIT, /* results of this turn go to the committer as one batch */
-    PHASE_REPLY, /* answers are written, one write for each connection */
+    PHASE_REPLY, /* answers are given to their exchanges */
+    PHASE_WRITE, /* what is to be sent leaves, one write for each connection */
     PHASE_COUNT
 };
 
@@ -55,6 +56,8 @@ typedef void (*loop_on_turn_fn)(void *ctx);
 void loop_on_turn(struct loop *loop, enum loop_phase phase, loop_on_turn_fn hook, void *ctx);
 /* Undoes the loop_on_turn() with the same arguments. May be called inside of hooks. */
 void loop_off_turn(struct loop *loop, enum loop_phase phase, loop_on_turn_fn hook, void *ctx);
+/* The hooks of `phase` run soon: in this turn when they are still to come, else in a next one that does not wait. Cheap. */
+void loop_want(struct loop *loop, enum loop_phase phase);
 /* The next turn does not wait for an event. */
 void loop_turn_again(struct loop *loop);
 

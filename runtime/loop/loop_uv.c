@@ -42,7 +42,7 @@ struct loop {
     struct list hooks[PHASE_COUNT];
     struct list signals;
     struct loop_task *posted; /* atomic; a stack, newest first */
-    bool in_hooks;
+    int phase; /* whose hooks run; -1: in this turn they are still to come; PHASE_COUNT: they are over */
     bool hooks_removed;
     bool stopping;
 };
@@ -247,7 +247,7 @@ void loop_off_turn(struct loop *loop, enum loop_phase phase, loop_on_turn_fn fn,
         loop->hooks_removed = true;
         break;
     }
-    if (!loop->in_hooks) hooks_sweep(loop);
+    if (loop->phase < 0 || loop->phase == PHASE_COUNT) hooks_sweep(loop);
 }
 
 static void on_no_wait(uv_idle_t *no_wait)
@@ -260,12 +260,18 @@ void loop_turn_again(struct loop *loop)
     if (!loop->stopping) uv_idle_start(&loop->no_wait, on_no_wait);
 }
 
+void loop_want(struct loop *loop, enum loop_phase phase)
+{
+    if ((int)phase <= loop->phase) loop_turn_again(loop);
+}
+
 /* Before the wait: deadlines set since the last turn, also outside of any. */
 static void on_before_io(uv_prepare_t *before_io)
 {
     struct loop *loop = before_io->data;
     alarm_set(loop);
     loop->now_known = false;
+    loop->phase = -1;
 }
 
 static void on_after_io(uv_check_t *after_io)
@@ -273,16 +279,16 @@ static void on_after_io(uv_check_t *after_io)
     struct loop *loop = after_io->data;
     uv_idle_stop(&loop->no_wait);
     timers_run(loop);
-    loop->in_hooks = true;
     for (int phase = 0; phase < PHASE_COUNT; phase++)
     {
+        loop->phase = phase;
         for (struct list *link = loop->hooks[phase].next; link != &loop->hooks[phase]; link = link->next)
         {
             struct hook *hook = CONTAINER_OF(link, struct hook, link);
             if (hook->fn) hook->fn(hook->ctx);
         }
     }
-    loop->in_hooks = false;
+    loop->phase = PHASE_COUNT;
     if (loop->hooks_removed) hooks_sweep(loop);
 }
 
@@ -297,6 +303,7 @@ enum status loop_create(struct loop **out, struct clock *clock, struct err *err)
     }
     loop->clock = clock;
     loop->armed_ns = UINT64_MAX;
+    loop->phase = PHASE_COUNT;
     for (int phase = 0; phase < PHASE_COUNT; phase++) list_init(&loop->hooks[phase]);
     list_init(&loop->signals);
     /* Only uv_async_init can fail: it opens an eventfd. */

@@ -87,6 +87,27 @@ static void a_turn_asked_for_does_not_wait(void **state)
     assert_string_equal(fx->trace, "a");
 }
 
+static void hook_want_admit_once(void *ctx)
+{
+    struct fixture *fx = ctx;
+    if (strlen(fx->trace) < 2) loop_want(fx->loop, PHASE_ADMIT);
+    loop_want(fx->loop, PHASE_REPLY); /* still to come: no other turn for it */
+}
+
+static void a_phase_that_is_wanted_after_it_has_run_gets_another_turn(void **state)
+{
+    struct fixture *fx = *state;
+    loop_on_turn(fx->loop, PHASE_ADMIT, hook_admit, fx);
+    loop_on_turn(fx->loop, PHASE_DISPATCH, hook_want_admit_once, fx);
+    loop_on_turn(fx->loop, PHASE_REPLY, hook_reply, fx);
+    loop_want(fx->loop, PHASE_REPLY); /* outside of any turn */
+    loop_turn(fx->loop, true);
+    assert_string_equal(fx->trace, "ar");
+    loop_want(fx->loop, PHASE_REPLY);
+    loop_turn(fx->loop, true);
+    assert_string_equal(fx->trace, "arar");
+}
+
 /* ---- timers ---- */
 
 struct named_timer {
@@ -414,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(phases_run_in_their_order_in_every_turn),
         TEST(a_turn_asked_for_does_not_wait),
+        TEST(a_phase_that_is_wanted_after_it_has_run_gets_another_turn),
         TEST(timers_fire_in_the_order_of_their_deadlines_and_before_the_phases),
         TEST(a_stopped_timer_does_not_fire_and_a_restarted_one_moves),
         TEST(a_repeating_timer_keeps_its_beat_and_makes_up_for_nothing),
