@@ -121,6 +121,9 @@ struct pool_run {
     struct pool_chain *chain; /* NULL: none */
     uint64_t worker_hint; /* `worker` of an earlier run: taken when it is free; 0: any */
     uint64_t start_before_ns; /* of the loop's clock; 0: waits as long as it takes */
+    /* Its frame is about to be encoded for a worker: the last moment to choose the snapshot that it reads and to fill in
+     * the frame. Again when that worker died before it got to the run. NULL when not wanted. */
+    void (*prepare)(struct pool_run *run);
     /* It was handed to a worker that does nothing else now; NULL when not wanted. Not twice, except after a
      * worker died before it got to the run. */
     void (*started)(struct pool_run *run);
