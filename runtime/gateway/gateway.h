@@ -98,6 +98,7 @@ void http_reply(struct http_exchange *exchange, int status, const struct http_he
 /* What an error answer says; the rest comes from status.def: HTTP code, hint, Retry-After when it is retryable. */
 struct http_failure {
     enum status status;
+    int http_status; /* 400 to 599 in place of the status's own; else 0 */
     const char *message; /* NULL or "": the status's own text */
     const char *invocation; /* NULL: it never became one */
     const char *allow; /* "GET, POST" for METHOD_NOT_ALLOWED; else NULL */
