@@ -33,7 +33,7 @@ struct store_config {
     void (*wake)(void *ctx);
     void *wake_ctx;
     bool unchecked; /* tests only: validation off, to prove that the checkers see it */
-    const struct store_fault *fault; /* tests only, NULL otherwise: see statestore/kv/kv.h */
+    struct store_fault *fault; /* tests only, NULL otherwise: see statestore/kv/kv.h */
 };
 
 /* Opens or creates. STORE_UNWRITABLE, STORE_IN_USE, STORE_FORMAT, STORE_CORRUPT, STORE_IO, STORE_FULL. */
@@ -76,6 +76,7 @@ struct store_commit {
     struct list link; /* the store's, from submit to the last callback */
     uint64_t snapshot; /* sequence number of the snapshot that was read */
     uint64_t chain; /* not 0: also saw the writes of earlier submissions with the same chain; see below */
+    bool relaxed; /* nobody waits for `durable`: it may come up to 10 ms later than it could */
     struct slice reads; /* checked read set; empty when nothing has to be validated */
     struct slice writes[STORE_COMMIT_PARTS_MAX]; /* checked write sets; together one atomic change */
     /* OK; CONFLICT: something read has changed, nothing was written; or a STORE_ status: nothing was written. */
@@ -84,8 +85,9 @@ struct store_commit {
     void (*durable)(struct store_commit *commit);
     enum status status; /* the result at each callback */
     struct err err;
-    uint64_t
-        seq; /* set at `applied` when it wrote; for a commit without writes the snapshot that it must wait for */
+    /* Set at `applied` when it wrote; for a commit without writes the snapshot that it must wait for. */
+    uint64_t seq;
+    uint64_t told; /* the store's: which failures its owner had heard of when it was submitted */
 };
 
 /* Chains: invocations of one hot entity run back to back, each seeing the not yet applied writes of the ones before,

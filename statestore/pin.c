@@ -1,0 +1,95 @@
+/* pin.c - the table of pinned snapshots. */
+// SPDX-License-Identifier: Apache-2.0
+#include "statestore/pin.h"
+
+#include <stdlib.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/check.h"
+
+static struct store_snapshot *add_locked(struct pins *pins, struct kv_snapshot *kv, uint64_t seq)
+{
+    struct store_snapshot *made = mem_alloc(sizeof *made);
+    *made = (struct store_snapshot){.pins = pins, .kv = kv, .seq = seq, .refs = 1};
+    list_init(&made->link);
+    list_push_back(&pins->all, &made->link);
+    pins->count++;
+    return made;
+}
+
+/* Gives one reference back; returns the snapshot when it was the last, to be closed outside of the lock. */
+static struct store_snapshot *drop_locked(struct pins *pins, struct store_snapshot *snapshot)
+{
+    CHECK(snapshot->refs > 0);
+    if (--snapshot->refs > 0) return NULL;
+    list_remove(&snapshot->link);
+    pins->count--;
+    return snapshot;
+}
+
+static void close_unused(struct store_snapshot *snapshot)
+{
+    if (!snapshot) return;
+    snapshot->kv->kv->ops->snapshot_close(snapshot->kv);
+    free(snapshot);
+}
+
+void pins_init(struct pins *pins, struct kv_snapshot *first, uint64_t seq)
+{
+    pthread_mutex_init(&pins->lock, NULL);
+    list_init(&pins->all);
+    pins->count = 0;
+    pins->newest = add_locked(pins, first, seq);
+}
+
+void pins_fini(struct pins *pins)
+{
+    struct store_snapshot *last = drop_locked(pins, pins->newest);
+    CHECK(last && list_empty(&pins->all)); /* somebody still holds a snapshot */
+    close_unused(last);
+    pthread_mutex_destroy(&pins->lock);
+}
+
+void pins_advance(struct pins *pins, struct kv_snapshot *snapshot, uint64_t seq)
+{
+    pthread_mutex_lock(&pins->lock);
+    CHECK(seq >= pins->newest->seq);
+    struct store_snapshot *unused = drop_locked(pins, pins->newest);
+    pins->newest = add_locked(pins, snapshot, seq);
+    pthread_mutex_unlock(&pins->lock);
+    close_unused(unused);
+}
+
+struct store_snapshot *pins_take_newest(struct pins *pins)
+{
+    pthread_mutex_lock(&pins->lock);
+    struct store_snapshot *newest = pins->newest;
+    newest->refs++;
+    pthread_mutex_unlock(&pins->lock);
+    return newest;
+}
+
+struct store_snapshot *pins_ref(struct pins *pins, struct store_snapshot *snapshot)
+{
+    pthread_mutex_lock(&pins->lock);
+    CHECK(snapshot->refs > 0);
+    snapshot->refs++;
+    pthread_mutex_unlock(&pins->lock);
+    return snapshot;
+}
+
+void pins_unref(struct pins *pins, struct store_snapshot *snapshot)
+{
+    pthread_mutex_lock(&pins->lock);
+    struct store_snapshot *unused = drop_locked(pins, snapshot);
+    pthread_mutex_unlock(&pins->lock);
+    close_unused(unused);
+}
+
+uint64_t pins_oldest(struct pins *pins)
+{
+    pthread_mutex_lock(&pins->lock);
+    uint64_t seq = CONTAINER_OF(pins->all.next, struct store_snapshot, link)->seq;
+    pthread_mutex_unlock(&pins->lock);
+    return seq;
+}

@@ -1,0 +1,39 @@
+/* pin.h - snapshots in use: each holds one read transaction, so that none of its pages is reused; counted. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// One pin per snapshot, shared by all invocations that read it. The newest belongs to the table as well, until a newer
+// one takes its place. Every function takes the table's lock: the committer adds, the loop takes and releases.
+#pragma once
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "runtime/base/list.h"
+#include "statestore/kv/kv.h"
+
+struct store_snapshot {
+    struct list link; /* in the table, oldest first */
+    struct pins *pins; /* the table that it is in */
+    struct kv_snapshot *kv;
+    uint64_t seq;
+    unsigned refs;
+};
+
+struct pins {
+    pthread_mutex_t lock;
+    struct list all;
+    struct store_snapshot *newest;
+    size_t count;
+};
+
+/* The table owns `first`, which shows `seq`. */
+void pins_init(struct pins *pins, struct kv_snapshot *first, uint64_t seq);
+/* Every reference must be given back. */
+void pins_fini(struct pins *pins);
+/* Makes `snapshot` the newest; a former newest that nobody uses is closed. */
+void pins_advance(struct pins *pins, struct kv_snapshot *snapshot, uint64_t seq);
+struct store_snapshot *pins_take_newest(struct pins *pins);
+struct store_snapshot *pins_ref(struct pins *pins, struct store_snapshot *snapshot);
+void pins_unref(struct pins *pins, struct store_snapshot *snapshot);
+/* Sequence number of the oldest snapshot in use. */
+uint64_t pins_oldest(struct pins *pins);
