@@ -47,6 +47,11 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     va_end(args);
     if (more > 0) size += (size_t)more;
     if (size > sizeof line - 2) size = sizeof line - 2;
+    /* What peers and users sent may be in it: it can neither begin a line of its own nor steer a terminal. */
+    for (size_t i = 0; i < size; i++)
+    {
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f) line[i] = '?';
+    }
     line[size++] = '\n';
     /* A log that cannot be written has nowhere to be reported. */
     ssize_t written = write(STDERR_FILENO, line, size);
