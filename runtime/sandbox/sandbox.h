@@ -26,8 +26,7 @@ struct sandbox_config {
     /* Whom a root daemon's zygotes become; 0: SANDBOX_UID. Without root they keep the uid inside a user namespace. */
     uint32_t uid;
     uint32_t gid;
-    uint64_t
-        memory_bytes; /* data (heap, private mappings) of a worker on top of what the zygote had; 0: no limit */
+    uint64_t memory_bytes; /* data of a worker (heap, private mappings) in all; 0: no limit */
 };
 
 enum {
@@ -40,8 +39,11 @@ MUST_CHECK enum status sandbox_enter_zygote(const struct sandbox_config *config,
                                             struct err *err);
 MUST_CHECK enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t parent,
                                             struct err *err);
-/* Moves the worker's memory limit within the one that it entered with: functions of one app have their own limits. */
-void sandbox_limit_memory(uint64_t memory_bytes);
+/* Moves the worker's memory limit within the one that it entered with (0: back to that): functions of one app have
+ * their own limits. In all, as memory_bytes is. */
+void sandbox_limit_memory(uint64_t data_bytes);
+/* Data that this process has now: what limits for user code are counted on top of. 0 when the system does not tell. */
+uint64_t sandbox_data_bytes(void);
 /* Closes every descriptor from `first` up. */
 void sandbox_close_from(int first);
 

@@ -18,6 +18,10 @@ struct stead__worker_config {
     /* The handler of a function of the manifest; NULL when the code has none of this name. */
     stead__handler_fn (*lookup)(void *ctx, struct slice function);
     void *lookup_ctx;
+    /* Called first of all in the handler of a fatal signal, with errno as the failing code left it (ENOMEM tells that it
+     * was refused memory). Must be async-signal-safe. NULL: none. */
+    void (*on_fatal)(void *ctx, int signal);
+    void *fatal_ctx;
 };
 
 /* Sends READY, then works until the daemon closes the link. Returns the process's exit status: 0 at the end of the link,
