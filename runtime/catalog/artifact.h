@@ -14,6 +14,8 @@ struct artifact_id {
 
 /* Of the bytes alone. Pure. */
 struct artifact_id artifact_id_of(struct slice code);
+/* Of several parts, as if they stood behind one another. Pure. */
+struct artifact_id artifact_id_of_parts(const struct slice *parts, size_t count);
 /* Proves that the bytes begin like a shared library that this machine can load: ELF header and its tables within the
  * file. Pure; reads nothing beyond `code`. ARTIFACT_INVALID, with words that name the architecture found. */
 MUST_CHECK enum status artifact_check(struct slice code, struct err *err);

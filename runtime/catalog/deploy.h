@@ -3,7 +3,7 @@
 //
 // Loop thread. A deployment runs
 //
-//     check manifest -> check and keep the code (own thread) -> probe -> commit to the system store -> switch
+//     check manifest -> check and keep the code (off the loop) -> probe -> commit to the system store -> switch
 //
 // and whatever fails before the switch leaves everything as it was: the version before goes on serving. The switch is one
 // call on the loop, after the commit is durable; no request falls between two versions.

@@ -45,9 +45,10 @@ struct manifest_function {
     struct manifest_pool pool;
 };
 
-/* An own route: the last piece of the path may be `{entity}`, one segment, or `{entity...}`, all that is left. */
+/* An own route. Pieces of the path are literal or `{name}`; `{entity}` addresses the invocation, and a last piece
+ * `{name...}` takes all that is left. */
 struct manifest_route {
-    char *method; /* upper case */
+    char *method; /* upper case, or `*` for any */
     char *path; /* absolute */
     char *function;
 };
@@ -72,5 +73,5 @@ const struct manifest_function *manifest_function_find(const struct manifest *ma
 /* 1 to BOUND_NAME_BYTES_MAX of a-z, 0-9, `-` and `_`, beginning with a letter. Function names are parts of symbols: no `-`. */
 bool manifest_app_name_valid(struct slice name);
 bool manifest_function_name_valid(struct slice name);
-/* True when both match the same requests: same method, and paths that differ in nothing but the names in braces. */
+/* True when both mean the same requests: same method, and paths that differ in nothing but the names in braces. */
 bool manifest_route_same(const struct manifest_route *a, const struct manifest_route *b);

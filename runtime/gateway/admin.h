@@ -13,7 +13,7 @@ struct catalog;
 struct clock;
 struct deployer;
 struct fnlog;
-struct gateway_exchange;
+struct http_exchange;
 struct loop;
 struct store;
 
@@ -24,7 +24,7 @@ struct admin_ports {
     struct store *(*store)(void *ctx, struct slice app);
     /* Runs a function for the exchange and answers it with exactly what the function replied, or with the error; the
      * exchange's own headers and body are the input. `entity` may be empty. The slices are borrowed for the call. */
-    void (*invoke)(void *ctx, struct gateway_exchange *exchange, struct slice app, struct slice function,
+    void (*invoke)(void *ctx, struct http_exchange *exchange, struct slice app, struct slice function,
                    struct slice entity);
     /* Appends one JSON object: the figures of the node. */
     void (*stats)(void *ctx, struct buf *json);
@@ -43,4 +43,4 @@ struct admin *admin_create(const struct admin_config *config);
 /* After the admin listener and its exchanges are closed. */
 void admin_destroy(struct admin *admin);
 /* Takes one whole request. */
-void admin_handle(struct admin *admin, struct gateway_exchange *exchange);
+void admin_handle(struct admin *admin, struct http_exchange *exchange);

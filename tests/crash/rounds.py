@@ -22,7 +22,8 @@ def run_rounds(node, ledger, rounds, clients, rate=None, say=lambda text: None):
             swarm.drop_all()
             while rng.random() < KILL_WHILE_STARTING:
                 node.launch()
-                node.kill9(after_s=rng.random() * 0.05)
+                time.sleep(rng.random() * 0.05)  # a random moment, nothing is waited for
+                node.kill9()
             node.start()
             swarm.address = node.address
             if ledger.complaints:

@@ -86,7 +86,7 @@ STEAD_FUNCTION(txn)
             scan_keys(ctx, key);
             break;
         case 'w':
-            work(strtol(key, NULL, 10));
+            work(atol(key));
             break;
         case 'f':
             return stead_fail(ctx, "failed as it was told to");

@@ -1,0 +1,353 @@
+/* manifest.c - the schema of stead.yaml, its limits and defaults, and what a schema cannot check. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/catalog/manifest.h"
+
+#include <stdio.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/base/buf.h"
+#include "runtime/base/map.h"
+#include "runtime/catalog/yaml_doc.h"
+
+enum {
+    TIMEOUT_MS_DEFAULT = 10000,
+    MEMORY_MB_DEFAULT = 64,
+    MEMORY_MB_MIN = 8, /* less does not load the SDK and a C library */
+    CONCURRENCY_DEFAULT = 64,
+    QUEUE_DEFAULT = 1000,
+    POOL_MAX_DEFAULT = 8,
+    POOL_IDLE_MS_DEFAULT = 60000,
+    METHODS_MAX = 16,
+    PIECES_MAX = 16, /* of a path; as routes.h */
+    PARAMS_MAX = 8,
+    FIELD_TEXT_MAX = 64,
+};
+
+static const char *const methods_known[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", NULL};
+/* The node answers these itself. */
+static const char *const paths_reserved[] = {"healthz", "readyz", "metrics", "v1", NULL};
+
+/* ---- schema ---- */
+
+static const cyaml_strval_t durability_words[] = {{"durable", DURABILITY_DURABLE},
+                                                  {"relaxed", DURABILITY_RELAXED}};
+
+static const cyaml_schema_value_t method_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, BOUND_NAME_BYTES_MAX),
+};
+
+static const cyaml_schema_field_t pool_fields[] = {
+    CYAML_FIELD_UINT("min", CYAML_FLAG_OPTIONAL, struct manifest_pool, min),
+    CYAML_FIELD_UINT("max", CYAML_FLAG_OPTIONAL, struct manifest_pool, max),
+    CYAML_FIELD_UINT("idle_ms", CYAML_FLAG_OPTIONAL, struct manifest_pool, idle_ms),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t function_fields[] = {
+    CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct manifest_function, name, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_UINT("timeout_ms", CYAML_FLAG_OPTIONAL, struct manifest_function, timeout_ms),
+    CYAML_FIELD_UINT("memory_mb", CYAML_FLAG_OPTIONAL, struct manifest_function, memory_mb),
+    CYAML_FIELD_ENUM("durability", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct manifest_function,
+                     durability, durability_words, 2),
+    CYAML_FIELD_SEQUENCE_COUNT("methods", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest_function,
+                               methods, method_count, &method_schema, 1, METHODS_MAX),
+    CYAML_FIELD_UINT("concurrency", CYAML_FLAG_OPTIONAL, struct manifest_function, concurrency),
+    CYAML_FIELD_UINT("queue", CYAML_FLAG_OPTIONAL, struct manifest_function, queue),
+    CYAML_FIELD_MAPPING("pool", CYAML_FLAG_OPTIONAL, struct manifest_function, pool, pool_fields),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t function_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct manifest_function, function_fields),
+};
+
+static const cyaml_schema_field_t route_fields[] = {
+    CYAML_FIELD_STRING_PTR("method", CYAML_FLAG_POINTER, struct manifest_route, method, 1,
+                           BOUND_NAME_BYTES_MAX),
+    CYAML_FIELD_STRING_PTR("path", CYAML_FLAG_POINTER, struct manifest_route, path, 1, BOUND_PATH_BYTES_MAX),
+    CYAML_FIELD_STRING_PTR("function", CYAML_FLAG_POINTER, struct manifest_route, function, 1,
+                           CYAML_UNLIMITED),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t route_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct manifest_route, route_fields),
+};
+
+static const cyaml_schema_field_t manifest_fields[] = {
+    CYAML_FIELD_STRING_PTR("app", CYAML_FLAG_POINTER, struct manifest, app, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("code", CYAML_FLAG_POINTER, struct manifest, code, 1, BOUND_PATH_BYTES_MAX),
+    CYAML_FIELD_STRING_PTR("build", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, build, 1,
+                           BOUND_BUILD_COMMAND_BYTES_MAX),
+    CYAML_FIELD_SEQUENCE_COUNT("functions", CYAML_FLAG_POINTER, struct manifest, functions, function_count,
+                               &function_schema, 1, BOUND_FUNCTIONS_PER_APP_MAX),
+    CYAML_FIELD_SEQUENCE_COUNT("routes", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, routes,
+                               route_count, &route_schema, 0, BOUND_ROUTES_PER_APP_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t manifest_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct manifest, manifest_fields),
+};
+
+/* No range but that of pool.min begins at 0, so 0 tells a field that was left out. */
+static const struct yaml_limit limits[] = {
+    {"functions[].timeout_ms", 1, BOUND_TIMEOUT_MS_MAX},
+    {"functions[].memory_mb", MEMORY_MB_MIN, BOUND_MEMORY_MB_MAX},
+    {"functions[].concurrency", 1, BOUND_CONCURRENCY_MAX},
+    {"functions[].queue", 1, BOUND_QUEUE_PER_FUNCTION_MAX},
+    {"functions[].pool.min", 0, BOUND_POOL_WORKERS_MAX},
+    {"functions[].pool.max", 1, BOUND_POOL_WORKERS_MAX},
+    {"functions[].pool.idle_ms", 1, BOUND_TIMEOUT_MS_MAX},
+    {NULL, 0, 0},
+};
+
+static void fill(uint32_t *field, uint32_t fallback)
+{
+    if (*field == 0) *field = fallback;
+}
+
+static void function_defaults(struct manifest_function *function)
+{
+    fill(&function->timeout_ms, TIMEOUT_MS_DEFAULT);
+    fill(&function->memory_mb, MEMORY_MB_DEFAULT);
+    fill(&function->concurrency, CONCURRENCY_DEFAULT);
+    fill(&function->queue, QUEUE_DEFAULT);
+    uint32_t min = function->pool.min;
+    fill(&function->pool.max, min > POOL_MAX_DEFAULT ? min : POOL_MAX_DEFAULT);
+    fill(&function->pool.idle_ms, POOL_IDLE_MS_DEFAULT);
+}
+
+/* ---- names ---- */
+
+static bool name_valid(struct slice name, bool dash)
+{
+    const char *text = name.data;
+    if (name.size == 0 || name.size > BOUND_NAME_BYTES_MAX || text[0] < 'a' || text[0] > 'z') return false;
+    for (size_t i = 0; i < name.size; i++)
+    {
+        bool letter = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9');
+        if (!letter && text[i] != '_' && !(dash && text[i] == '-')) return false;
+    }
+    return true;
+}
+
+static bool word_in(const char *const *words, struct slice word)
+{
+    for (; *words; words++)
+        if (slice_is(word, *words)) return true;
+    return false;
+}
+
+bool manifest_app_name_valid(struct slice name)
+{
+    return name_valid(name, true) && !word_in(paths_reserved, name);
+}
+
+bool manifest_function_name_valid(struct slice name)
+{
+    return name_valid(name, false);
+}
+
+/* ---- checks ---- */
+
+static enum status check_app(const struct yaml_doc *doc, const struct manifest *manifest, struct err *err)
+{
+    if (word_in(paths_reserved, slice_cstr(manifest->app)))
+        return yaml_doc_complain(doc, err, "app", "`%s` is a path of the node itself; choose another name",
+                                 manifest->app);
+    if (!manifest_app_name_valid(slice_cstr(manifest->app)))
+        return yaml_doc_complain(doc, err, "app",
+                                 "`%.80s` is not a name: 1 to %d of a-z, 0-9, - and _, a letter first",
+                                 manifest->app, BOUND_NAME_BYTES_MAX);
+    struct slice code = slice_cstr(manifest->code);
+    if (slice_starts_with(code, SLICE("/")))
+        return yaml_doc_complain(doc, err, "code", "must be relative to the manifest, found `%.80s`",
+                                 manifest->code);
+    return STATUS_OK;
+}
+
+static enum status check_method(const struct yaml_doc *doc, const char *field, const char *method,
+                                struct err *err)
+{
+    if (word_in(methods_known, slice_cstr(method))) return STATUS_OK;
+    return yaml_doc_complain(doc, err, field,
+                             "expected GET, HEAD, POST, PUT, DELETE, OPTIONS or PATCH, found `%s`", method);
+}
+
+static enum status check_function(const struct yaml_doc *doc, const struct manifest_function *function,
+                                  size_t index, struct map *names, struct err *err)
+{
+    char field[FIELD_TEXT_MAX];
+    snprintf(field, sizeof field, "functions[%zu].name", index);
+    if (!manifest_function_name_valid(slice_cstr(function->name)))
+        return yaml_doc_complain(doc, err, field,
+                                 "`%.80s` is not a name: 1 to %d of a-z, 0-9 and _, a letter first",
+                                 function->name, BOUND_NAME_BYTES_MAX);
+    if (map_put(names, slice_cstr(function->name), (void *)function))
+        return yaml_doc_complain(doc, err, field, "another function is named `%s`", function->name);
+    for (size_t i = 0; i < function->method_count; i++)
+    {
+        snprintf(field, sizeof field, "functions[%zu].methods[%zu]", index, i);
+        TRY(check_method(doc, field, function->methods[i], err));
+    }
+    snprintf(field, sizeof field, "functions[%zu].pool.min", index);
+    if (function->pool.min > function->pool.max)
+        return yaml_doc_complain(doc, err, field, "%u exceeds pool.max, which is %u", function->pool.min,
+                                 function->pool.max);
+    return STATUS_OK;
+}
+
+/* What is wrong with one piece of a path; NULL when nothing is. */
+static const char *piece_fault(struct slice piece, bool last, size_t *params)
+{
+    const char *text = piece.data;
+    if (piece.size == 0) return "has an empty piece";
+    if (slice_is(piece, ".") || slice_is(piece, "..")) return "must not have . or .. as a piece";
+    if (text[0] != '{')
+    {
+        for (size_t i = 0; i < piece.size; i++)
+            if (text[i] <= ' ' || text[i] >= 0x7f || strchr("?#%\"<>\\^`|{}", text[i]))
+                return "has a character that must not stand in a path";
+        return NULL;
+    }
+    struct slice name = slice_make(text + 1, piece.size - 1);
+    if (name.size == 0 || text[piece.size - 1] != '}') return "has a `{` without its `}`";
+    name.size--;
+    bool rest = name.size > 3 && memcmp(text + piece.size - 4, "...", 3) == 0;
+    if (rest && !last) return "may have {name...} only as its last piece";
+    if (rest) name.size -= 3;
+    if (!name_valid(name, false)) return "has braces around what is no name";
+    if (!slice_is(name, "entity") && ++*params > PARAMS_MAX) return "has more than 8 names in braces";
+    return NULL;
+}
+
+/* What is wrong with a path; NULL when nothing is. */
+static const char *path_fault(const char *path)
+{
+    size_t pieces = 0, params = 0;
+    if (path[0] != '/') return "must begin with /";
+    if (path[1] == 0) return NULL;
+    for (const char *slash = path; *slash;)
+    {
+        struct slice piece = slice_make(slash + 1, strcspn(slash + 1, "/"));
+        slash += 1 + piece.size;
+        if (++pieces > PIECES_MAX) return "has more than 16 pieces";
+        const char *fault = piece_fault(piece, *slash == 0, &params);
+        if (fault) return fault;
+    }
+    return NULL;
+}
+
+/* The first piece of a path, without its slash. */
+static struct slice path_first(const char *path)
+{
+    return slice_make(path + 1, strcspn(path + 1, "/"));
+}
+
+/* The path without the names in its braces: "/carts/{}/{...}". */
+static void path_shape(struct buf *shape, const char *path)
+{
+    for (; *path; path++)
+    {
+        buf_append_byte(shape, (uint8_t)*path);
+        if (*path != '{') continue;
+        path += strcspn(path, ".}");
+        path--;
+    }
+}
+
+/* Routes that match the same requests have the same key. */
+static void route_key(struct buf *key, const struct manifest_route *route)
+{
+    buf_printf(key, "%s ", route->method);
+    path_shape(key, route->path);
+}
+
+static enum status check_route(const struct yaml_doc *doc, const struct manifest_route *route, size_t index,
+                               const struct map *names, struct map *seen, struct err *err)
+{
+    char field[FIELD_TEXT_MAX];
+    snprintf(field, sizeof field, "routes[%zu].method", index);
+    if (strcmp(route->method, "*") != 0) TRY(check_method(doc, field, route->method, err));
+    snprintf(field, sizeof field, "routes[%zu].path", index);
+    const char *fault = path_fault(route->path);
+    if (fault) return yaml_doc_complain(doc, err, field, "`%.200s` %s", route->path, fault);
+    if (word_in(paths_reserved, path_first(route->path)))
+        return yaml_doc_complain(doc, err, field, "`/%.*s` belongs to the node itself",
+                                 SLICE_FMT(path_first(route->path)));
+    snprintf(field, sizeof field, "routes[%zu].function", index);
+    if (!map_get(names, slice_cstr(route->function)))
+        return yaml_doc_complain(doc, err, field, "there is no function named `%.80s` in this manifest",
+                                 route->function);
+    snprintf(field, sizeof field, "routes[%zu]", index);
+    struct buf key = BUF_INIT;
+    route_key(&key, route);
+    enum status status = STATUS_OK;
+    if (map_put(seen, buf_view(&key), (void *)route))
+        status = yaml_doc_complain(doc, err, field, "another route matches `%s %s` too", route->method,
+                                   route->path);
+    buf_fini(&key);
+    return status;
+}
+
+static enum status manifest_check(const struct yaml_doc *doc, struct manifest *manifest, struct err *err)
+{
+    struct map names = MAP_INIT, routes = MAP_INIT;
+    enum status status = check_app(doc, manifest, err);
+    for (size_t i = 0; i < manifest->function_count && status == STATUS_OK; i++)
+    {
+        function_defaults(&manifest->functions[i]);
+        status = check_function(doc, &manifest->functions[i], i, &names, err);
+    }
+    for (size_t i = 0; i < manifest->route_count && status == STATUS_OK; i++)
+        status = check_route(doc, &manifest->routes[i], i, &names, &routes, err);
+    map_fini(&names);
+    map_fini(&routes);
+    return status;
+}
+
+enum status manifest_parse(struct slice text, const char *file, struct manifest **manifest, struct err *err)
+{
+    if (text.size > BOUND_MANIFEST_BYTES_MAX)
+        return err_set(err, STATUS_MANIFEST_INVALID, "%s: has %zu bytes, at most %llu are allowed", file,
+                       text.size, BOUND_MANIFEST_BYTES_MAX);
+    const struct yaml_source source = {.file = file,
+                                       .text = text,
+                                       .schema = &manifest_schema,
+                                       .limits = limits,
+                                       .failure = STATUS_MANIFEST_INVALID};
+    struct yaml_doc *doc;
+    void *value;
+    TRY(yaml_doc_load(&source, &doc, &value, err));
+    enum status status = manifest_check(doc, value, err);
+    yaml_doc_free(doc);
+    if (status == STATUS_OK)
+        *manifest = value;
+    else
+        manifest_destroy(value);
+    return status;
+}
+
+void manifest_destroy(struct manifest *manifest)
+{
+    if (manifest) yaml_value_free(&manifest_schema, manifest);
+}
+
+const struct manifest_function *manifest_function_find(const struct manifest *manifest, struct slice name)
+{
+    for (size_t i = 0; i < manifest->function_count; i++)
+        if (slice_is(name, manifest->functions[i].name)) return &manifest->functions[i];
+    return NULL;
+}
+
+bool manifest_route_same(const struct manifest_route *a, const struct manifest_route *b)
+{
+    struct buf key_a = BUF_INIT, key_b = BUF_INIT;
+    route_key(&key_a, a);
+    route_key(&key_b, b);
+    bool same = slice_equal(buf_view(&key_a), buf_view(&key_b));
+    buf_fini(&key_a);
+    buf_fini(&key_b);
+    return same;
+}

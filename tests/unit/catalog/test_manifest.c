@@ -1,0 +1,268 @@
+/* test_manifest.c - what a manifest means, and the exact words for each mistake in one. */
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/base/buf.h"
+#include "runtime/catalog/manifest.h"
+
+static struct manifest *parsed(const char *text)
+{
+    struct manifest *manifest = NULL;
+    struct err err = ERR_INIT;
+    enum status status = manifest_parse(slice_cstr(text), "stead.yaml", &manifest, &err);
+    assert_string_equal(err.text, "");
+    assert_int_equal(status, STATUS_OK);
+    return manifest;
+}
+
+static void every_field_arrives_in_its_place(void **state)
+{
+    struct manifest *manifest = parsed("app: shop-2\n"
+                                       "code: build/shop.so\n"
+                                       "build: make -s\n"
+                                       "functions:\n"
+                                       "  - name: cart\n"
+                                       "    timeout_ms: 2000\n"
+                                       "    memory_mb: 128\n"
+                                       "    durability: relaxed\n"
+                                       "    methods: [GET, POST]\n"
+                                       "    concurrency: 3\n"
+                                       "    queue: 20\n"
+                                       "    pool: {min: 1, max: 4, idle_ms: 500}\n"
+                                       "  - name: audit\n"
+                                       "routes:\n"
+                                       "  - {method: GET, path: '/carts/{entity}', function: cart}\n"
+                                       "  - {method: '*', path: '/files/{path...}', function: audit}\n");
+    assert_string_equal(manifest->app, "shop-2");
+    assert_string_equal(manifest->code, "build/shop.so");
+    assert_string_equal(manifest->build, "make -s");
+    assert_int_equal(manifest->function_count, 2);
+    const struct manifest_function *cart = manifest_function_find(manifest, SLICE("cart"));
+    assert_int_equal(cart->timeout_ms, 2000);
+    assert_int_equal(cart->memory_mb, 128);
+    assert_int_equal(cart->durability, DURABILITY_RELAXED);
+    assert_int_equal(cart->method_count, 2);
+    assert_string_equal(cart->methods[1], "POST");
+    assert_int_equal(cart->concurrency, 3);
+    assert_int_equal(cart->queue, 20);
+    assert_int_equal(cart->pool.min, 1);
+    assert_int_equal(cart->pool.max, 4);
+    assert_int_equal(cart->pool.idle_ms, 500);
+    assert_int_equal(manifest->route_count, 2);
+    assert_string_equal(manifest->routes[0].path, "/carts/{entity}");
+    assert_string_equal(manifest->routes[1].function, "audit");
+    manifest_destroy(manifest);
+}
+
+static void what_is_left_out_gets_its_default(void **state)
+{
+    struct manifest *manifest = parsed("app: a\ncode: a.so\nfunctions: [{name: f}]\n");
+    const struct manifest_function *f = &manifest->functions[0];
+    assert_null(manifest->build);
+    assert_int_equal(f->timeout_ms, 10000);
+    assert_int_equal(f->memory_mb, 64);
+    assert_int_equal(f->durability, DURABILITY_DURABLE);
+    assert_int_equal(f->method_count, 0);
+    assert_int_equal(f->concurrency, 64);
+    assert_int_equal(f->queue, 1000);
+    assert_int_equal(f->pool.min, 0);
+    assert_int_equal(f->pool.max, 8);
+    assert_int_equal(f->pool.idle_ms, 60000);
+    assert_int_equal(manifest->route_count, 0);
+    assert_null(manifest_function_find(manifest, SLICE("g")));
+    manifest_destroy(manifest);
+}
+
+static void a_large_pool_min_raises_the_default_of_max(void **state)
+{
+    struct manifest *manifest = parsed("app: a\ncode: a.so\nfunctions: [{name: f, pool: {min: 20}}]\n");
+    assert_int_equal(manifest->functions[0].pool.max, 20);
+    manifest_destroy(manifest);
+}
+
+#define HEAD "app: a\ncode: a.so\n"
+#define FUNCTION HEAD "functions:\n  - name: f\n"
+#define ROUTE(path) FUNCTION "routes:\n  - {method: GET, path: '" path "', function: f}\n"
+#define AT_ROUTE "stead.yaml:6: routes[0].path: "
+
+static const struct {
+    const char *text;
+    const char *words;
+} mistakes[] = {
+    /* Not YAML, or not what we take of it. */
+    {"", "stead.yaml:1: is empty"},
+    {"# nothing\n", "stead.yaml:1: is empty"},
+    {"app: 'x\n", "stead.yaml:2: is not YAML: found unexpected end of stream while scanning a quoted scalar"},
+    {"app: x\n\tcode: y\n", "stead.yaml:2: is not YAML: found a tab character that violates indentation "
+                            "while scanning a plain scalar"},
+    {"app: a\ncode: \xff\xfe\n", "stead.yaml:2: is not YAML: invalid leading UTF-8 octet"},
+    {"- app\n", "stead.yaml:1: expected a mapping, found a list"},
+    {"app\n", "stead.yaml:1: expected a mapping, found `app`"},
+    {"app: &x a\ncode: *x\n", "stead.yaml:1: anchors and aliases are not supported"},
+    {FUNCTION "---\napp: b\n", "stead.yaml:5: expected one document, found another"},
+    {"[a]: b\n", "stead.yaml:1: a field name must be a word"},
+    /* Fields. */
+    {"code: a.so\nfunctions: [{name: f}]\n", "stead.yaml:1: app: is missing"},
+    {HEAD, "stead.yaml:1: functions: is missing"},
+    {HEAD "functions: []\n", "stead.yaml:3: functions: is empty"},
+    {HEAD "functions:\n", "stead.yaml:3: functions: expected a list, found nothing"},
+    {HEAD "functions: {name: f}\n", "stead.yaml:3: functions: expected a list, found a mapping"},
+    {HEAD "functions: [f]\n", "stead.yaml:3: functions[0]: expected a mapping, found `f`"},
+    {HEAD "functions:\n  - timeout_ms: 1\n", "stead.yaml:4: functions[0].name: is missing"},
+    {"app: a\ncod: x\n", "stead.yaml:2: cod: unknown field; did you mean `code`?"},
+    {FUNCTION "    retries: 5\n", "stead.yaml:5: functions[0].retries: unknown field; allowed are: name, "
+                                  "timeout_ms, memory_mb, durability, methods, "
+                                  "concurrency, queue, pool"},
+    {FUNCTION "    timout_ms: 5\n",
+     "stead.yaml:5: functions[0].timout_ms: unknown field; did you mean `timeout_ms`?"},
+    {FUNCTION "    name: g\n", "stead.yaml:5: functions[0].name: is given twice, first in line 4"},
+    {"app: [a]\n", "stead.yaml:1: app: expected a text, found a list"},
+    {"app:\n", "stead.yaml:1: app: expected a text, found nothing"},
+    {"app: \"a\\0b\"\n", "stead.yaml:1: app: has a zero byte"},
+    /* Numbers and words. */
+    {FUNCTION "  - name: g\n    memory_mb: 64\n    timeout_ms: soon\n",
+     "stead.yaml:7: functions[1].timeout_ms: expected a number from 1 to 86400000, found `soon`"},
+    {FUNCTION "    timeout_ms: 0\n",
+     "stead.yaml:5: functions[0].timeout_ms: expected a number from 1 to 86400000, found `0`"},
+    {FUNCTION "    timeout_ms: -1\n",
+     "stead.yaml:5: functions[0].timeout_ms: expected a number from 1 to 86400000, found `-1`"},
+    {FUNCTION "    timeout_ms: 010\n",
+     "stead.yaml:5: functions[0].timeout_ms: expected a number from 1 to 86400000, found `010`"},
+    {FUNCTION "    timeout_ms: 1.5\n",
+     "stead.yaml:5: functions[0].timeout_ms: expected a number from 1 to 86400000, found `1.5`"},
+    {FUNCTION "    timeout_ms: 99999999999999999999999\n",
+     "stead.yaml:5: functions[0].timeout_ms: expected a number from 1 to 86400000, found "
+     "`99999999999999999999999`"},
+    {FUNCTION "    memory_mb: 4\n",
+     "stead.yaml:5: functions[0].memory_mb: expected a number from 8 to 1048576, found `4`"},
+    {FUNCTION "    memory_mb: [64]\n",
+     "stead.yaml:5: functions[0].memory_mb: expected a number from 8 to 1048576, found a list"},
+    {FUNCTION "    concurrency: 0\n",
+     "stead.yaml:5: functions[0].concurrency: expected a number from 1 to 65536, found `0`"},
+    {FUNCTION "    queue: 10001\n",
+     "stead.yaml:5: functions[0].queue: expected a number from 1 to 10000, found `10001`"},
+    {FUNCTION "    durability: fast\n",
+     "stead.yaml:5: functions[0].durability: expected `durable` or `relaxed`, found `fast`"},
+    {FUNCTION "    durability: 1\n",
+     "stead.yaml:5: functions[0].durability: expected `durable` or `relaxed`, found `1`"},
+    {FUNCTION "    methods: []\n", "stead.yaml:5: functions[0].methods: is empty"},
+    {FUNCTION "    methods: [GET, get]\n",
+     "stead.yaml:5: functions[0].methods[1]: expected GET, HEAD, POST, PUT, "
+     "DELETE, OPTIONS or PATCH, found `get`"},
+    {FUNCTION "    pool:\n      min: 9\n      max: 3\n",
+     "stead.yaml:6: functions[0].pool.min: 9 exceeds pool.max, which is 3"},
+    {FUNCTION "    pool: {most: 3}\n",
+     "stead.yaml:5: functions[0].pool.most: unknown field; allowed are: min, max, idle_ms"},
+    /* Names. */
+    {"app: Shop\ncode: a.so\nfunctions: [{name: f}]\n",
+     "stead.yaml:1: app: `Shop` is not a name: 1 to 63 of a-z, 0-9, - and _, a letter first"},
+    {"app: v1\ncode: a.so\nfunctions: [{name: f}]\n",
+     "stead.yaml:1: app: `v1` is a path of the node itself; choose another name"},
+    {"app: a\ncode: /tmp/a.so\nfunctions: [{name: f}]\n",
+     "stead.yaml:2: code: must be relative to the manifest, found `/tmp/a.so`"},
+    {FUNCTION "  - name: a-b\n",
+     "stead.yaml:5: functions[1].name: `a-b` is not a name: 1 to 63 of a-z, 0-9 and _, a letter first"},
+    {FUNCTION "  - name: g\n  - name: f\n", "stead.yaml:6: functions[2].name: another function is named `f`"},
+    /* Routes. */
+    {FUNCTION "routes:\n  - {method: FETCH, path: /x, function: f}\n",
+     "stead.yaml:6: routes[0].method: expected GET, HEAD, POST, PUT, DELETE, OPTIONS or PATCH, found "
+     "`FETCH`"},
+    {FUNCTION "routes:\n  - {method: GET, path: /x, function: g}\n",
+     "stead.yaml:6: routes[0].function: there is no function named `g` in this manifest"},
+    {FUNCTION "routes:\n  - {method: GET, path: /x}\n", "stead.yaml:6: routes[0].function: is missing"},
+    {FUNCTION "routes:\n  - {method: GET, path: '/x/{a}', function: f}\n"
+              "  - {method: GET, path: '/x/{b}', function: f}\n",
+     "stead.yaml:7: routes[1]: another route matches `GET /x/{b}` too"},
+    {ROUTE("x"), AT_ROUTE "`x` must begin with /"},
+    {ROUTE("/x//y"), AT_ROUTE "`/x//y` has an empty piece"},
+    {ROUTE("/x/"), AT_ROUTE "`/x/` has an empty piece"},
+    {ROUTE("/x/../y"), AT_ROUTE "`/x/../y` must not have . or .. as a piece"},
+    {ROUTE("/x y"), AT_ROUTE "`/x y` has a character that must not stand in a path"},
+    {ROUTE("/x/{entity"), AT_ROUTE "`/x/{entity` has a `{` without its `}`"},
+    {ROUTE("/x/{}"), AT_ROUTE "`/x/{}` has braces around what is no name"},
+    {ROUTE("/x/{a...}/y"), AT_ROUTE "`/x/{a...}/y` may have {name...} only as its last piece"},
+    {ROUTE("/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}"),
+     AT_ROUTE "`/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}` has more than 8 names in braces"},
+    {ROUTE("/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17"),
+     AT_ROUTE "`/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17` has more than 16 pieces"},
+    {ROUTE("/healthz"), AT_ROUTE "`/healthz` belongs to the node itself"},
+};
+
+static void assert_refused(const char *text, const char *words)
+{
+    struct manifest *manifest = NULL;
+    struct err err = ERR_INIT;
+    enum status status = manifest_parse(slice_cstr(text), "stead.yaml", &manifest, &err);
+    assert_string_equal(err.text, words);
+    assert_int_equal(status, STATUS_MANIFEST_INVALID);
+    assert_null(manifest);
+}
+
+static void each_mistake_is_told_with_file_line_and_field(void **state)
+{
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++)
+        assert_refused(mistakes[i].text, mistakes[i].words);
+}
+
+static void what_is_too_much_is_refused_with_both_numbers(void **state)
+{
+    struct buf text = BUF_INIT;
+    buf_append_cstr(&text, HEAD "functions:\n");
+    for (size_t i = 0; i <= BOUND_FUNCTIONS_PER_APP_MAX; i++) buf_printf(&text, "  - name: f%zu\n", i);
+    assert_refused(buf_cstr(&text), "stead.yaml:4: functions: has 1001 entries, at most 1000 are allowed");
+
+    buf_reset(&text);
+    buf_append_cstr(&text, HEAD "build: ");
+    for (size_t i = 0; i <= BOUND_BUILD_COMMAND_BYTES_MAX; i++) buf_append_byte(&text, 'x');
+    buf_append_cstr(&text, "\nfunctions: [{name: f}]\n");
+    assert_refused(buf_cstr(&text), "stead.yaml:3: build: is too long: 4097 bytes, at most 4096 are allowed");
+
+    buf_reset(&text);
+    while (text.size <= BOUND_MANIFEST_BYTES_MAX) buf_append_cstr(&text, "# much ado about nothing\n");
+    struct buf words = BUF_INIT;
+    buf_printf(&words, "stead.yaml: has %zu bytes, at most 1048576 are allowed", text.size);
+    assert_refused(buf_cstr(&text), buf_cstr(&words));
+    buf_fini(&words);
+    buf_fini(&text);
+}
+
+static void a_name_of_64_letters_is_too_long(void **state)
+{
+    char name[65];
+    memset(name, 'a', 64);
+    assert_false(manifest_app_name_valid(slice_make(name, 64)));
+    assert_true(manifest_app_name_valid(slice_make(name, 63)));
+    assert_true(manifest_function_name_valid(slice_make(name, 63)));
+    assert_false(manifest_function_name_valid(SLICE("")));
+    assert_false(manifest_function_name_valid(SLICE("1a")));
+}
+
+static void deep_nesting_is_refused_and_not_followed(void **state)
+{
+    struct buf text = BUF_INIT;
+    buf_append_cstr(&text, "app: ");
+    for (size_t i = 0; i < 100000; i++) buf_append_byte(&text, '[');
+    assert_refused(buf_cstr(&text), "stead.yaml:1: is nested too deeply");
+    buf_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_field_arrives_in_its_place),
+        cmocka_unit_test(what_is_left_out_gets_its_default),
+        cmocka_unit_test(a_large_pool_min_raises_the_default_of_max),
+        cmocka_unit_test(each_mistake_is_told_with_file_line_and_field),
+        cmocka_unit_test(what_is_too_much_is_refused_with_both_numbers),
+        cmocka_unit_test(a_name_of_64_letters_is_too_long),
+        cmocka_unit_test(deep_nesting_is_refused_and_not_followed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
