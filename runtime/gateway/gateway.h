@@ -22,6 +22,7 @@
 struct gateway;
 struct http_exchange;
 struct loop;
+struct stream;
 
 /* 0 anywhere: the default of this name in bounds.h. */
 struct gateway_limits {
@@ -63,6 +64,10 @@ MUST_CHECK enum status gateway_listen_tcp(struct gateway *gateway, const char *h
 MUST_CHECK enum status gateway_listen_unix(struct gateway *gateway, const char *path, unsigned mode,
                                            gateway_on_request_fn on_request, void *ctx, struct err *err);
 
+/* Takes a connection that came another way: from a socket handed over, from a test. */
+void gateway_serve(struct gateway *gateway, struct stream *stream, gateway_on_request_fn on_request,
+                   void *ctx);
+
 struct gateway_stats {
     uint64_t accepted; /* connections */
     uint64_t refused; /* connections above connections_max */
@@ -84,7 +89,7 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
 const char *http_exchange_peer(struct http_exchange *exchange);
 /* When the first byte of the request was read, on the loop's clock. */
 uint64_t http_exchange_start_ns(const struct http_exchange *exchange);
-/* Tells once, later, that the client has gone before its answer. The exchange stays and wants its answer all the same,
+/* Tells once, later, that the client has gone before its answer; set it inside of the handler. The exchange stays and wants its answer all the same,
  * which then goes nowhere. */
 void http_exchange_on_abort(struct http_exchange *exchange, void (*on_abort)(void *ctx), void *ctx);
 

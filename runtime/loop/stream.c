@@ -28,6 +28,11 @@ bool stream_write(struct stream *stream, const struct slice *parts, size_t count
     return stream->ops->write(stream, parts, count);
 }
 
+size_t stream_unsent(const struct stream *stream)
+{
+    return stream->ops->unsent(stream);
+}
+
 void stream_finish(struct stream *stream)
 {
     CHECK(!stream->closing);

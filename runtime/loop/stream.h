@@ -42,6 +42,8 @@ void stream_read_stop(struct stream *stream);
  * At most one write may be under way; `count` is at most STREAM_PARTS_MAX. */
 enum { STREAM_PARTS_MAX = 64 };
 MUST_CHECK bool stream_write(struct stream *stream, const struct slice *parts, size_t count);
+/* Bytes of the write under way that the system has not taken yet: whether the other side still reads. */
+size_t stream_unsent(const struct stream *stream);
 /* Nothing is written any more: the other side sees the end after what is under way. */
 void stream_finish(struct stream *stream);
 void stream_close(struct stream *stream);

@@ -9,6 +9,7 @@ struct stream_ops {
     void (*read_start)(struct stream *stream);
     void (*read_stop)(struct stream *stream);
     bool (*write)(struct stream *stream, const struct slice *parts, size_t count);
+    size_t (*unsent)(const struct stream *stream);
     void (*finish)(struct stream *stream);
     void (*close)(struct stream *stream);
     void (*peer)(const struct stream *stream, char text[STREAM_ADDRESS_BYTES]);

@@ -106,6 +106,11 @@ static bool socket_write(struct stream *stream, const struct slice *parts, size_
     return false;
 }
 
+static size_t socket_unsent(const struct stream *stream)
+{
+    return uv_stream_get_write_queue_size(&socket_of(stream)->handle.stream);
+}
+
 static void on_shutdown(uv_shutdown_t *shutdown, int rc)
 {
     (void)shutdown;
@@ -167,6 +172,7 @@ static const struct stream_ops socket_ops = {
     .read_start = socket_read_start,
     .read_stop = socket_read_stop,
     .write = socket_write,
+    .unsent = socket_unsent,
     .finish = socket_finish,
     .close = socket_close,
     .peer = socket_peer,

@@ -1,0 +1,701 @@
+/* test_http_conn.c - connections: keep-alive, pipelining, limits, deadlines, back-pressure, streams, drain, faults. */
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/base/bounds.h"
+#include "tests/unit/gateway/fx_gateway.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define POST(path, length, body) \
+    "POST " path " HTTP/1.1\r\nHost: a\r\nContent-Length: " length "\r\n\r\n" body
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (!strstr(text, part)) fail_msg("expected \"%s\" in \"%s\"", part, text);
+}
+
+static void a_request_is_answered_and_the_connection_goes_on(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, POST("/echo", "5", "hello"));
+    const char *answer = fx_received(client);
+    assert_contains(answer, "HTTP/1.1 200 OK\r\nServer: stead\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n");
+    assert_contains(answer, "Content-Length: 5\r\n\r\nhello");
+    fx_advance_ms(&fx, 1000);
+    fx_send(&fx, client, GET("/again"));
+    assert_contains(fx_received(client), "Date: Tue, 14 Nov 2023 22:13:21 GMT\r\n");
+    assert_string_equal(buf_cstr(&fx.seen), "POST /echo hello\nGET /again \n");
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void answers_leave_in_the_order_of_the_requests(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/1") GET("/2") GET("/3"));
+    assert_int_equal(fx.held_count, 3);
+    fx_answer(&fx, 2, "three");
+    fx_answer(&fx, 1, "two");
+    assert_string_equal(fx_received(client), "");
+    fx_answer(&fx, 0, "one");
+    const char *answers = fx_received(client);
+    const char *one = strstr(answers, "one"), *two = strstr(answers, "two"),
+               *three = strstr(answers, "three");
+    assert_true(one && two && three && one < two && two < three);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void bytes_may_come_one_by_one_and_go_one_by_one(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    struct stream_mem *client = fx_connect(&fx);
+    stream_mem_fault(client)->read_max = 1;
+    stream_mem_fault(client)->write_max = 1;
+    fx_send(&fx, client,
+            POST("/a", "3", "abc") "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                   "2\r\nde\r\n1;x=y\r\nf\r\n0\r\nT: v\r\n\r\n" GET("/c"));
+    for (int i = 0; i < 2000; i++) loop_turn(fx.loop, false);
+    assert_string_equal(buf_cstr(&fx.seen), "POST /a abc\nPOST /b def\nGET /c \n");
+    assert_int_equal(fx_count(fx_received(client), "HTTP/1.1 200 OK"), 3);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void connection_close_is_obeyed_and_said(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: foo, Close\r\n\r\n" GET("/not-run"));
+    assert_contains(fx_received(client), "Connection: close\r\n");
+    assert_int_equal(fx.requests, 1);
+    assert_true(stream_mem_is_finished(client));
+    assert_false(stream_mem_is_closed(client)); /* lingers, so that the answer is not cut */
+    stream_mem_send_end(client, STATUS_OK);
+    fx_settle(&fx);
+    assert_true(stream_mem_is_closed(client));
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void http_1_0_closes_unless_asked_to_keep(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_contains(fx_received(client), "Connection: keep-alive\r\n");
+    fx_send(&fx, client, "GET /b HTTP/1.0\r\n\r\n");
+    assert_contains(fx_received(client), "Connection: close\r\n");
+    assert_true(stream_mem_is_finished(client));
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_client_that_has_finished_sending_still_gets_its_answer(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/"));
+    stream_mem_send_end(client, STATUS_OK);
+    fx_settle(&fx);
+    assert_int_equal(fx.aborts, 0);
+    fx_answer(&fx, 0, "late");
+    assert_contains(fx_received(client), "late");
+    assert_true(stream_mem_is_closed(client));
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_broken_connection_aborts_its_exchanges_whose_answers_go_nowhere(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/1") GET("/2") "GET /half HT");
+    stream_mem_send_end(client, STATUS_IO);
+    fx_settle(&fx);
+    assert_int_equal(fx.aborts, 2);
+    assert_true(stream_mem_is_closed(client));
+    fx_answer(&fx, 1, "");
+    fx_answer(&fx, 0, "");
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_failing_write_aborts_what_is_still_running(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/1") GET("/2"));
+    stream_mem_fault(client)->write_broken = true;
+    fx_answer(&fx, 0, "x");
+    assert_int_equal(fx.aborts, 1);
+    assert_true(stream_mem_is_closed(client));
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+/* ---- expectations, HEAD, empty answers ---- */
+
+static void a_client_that_waits_for_100_gets_it_when_its_turn_comes(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client,
+            GET("/first") "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    assert_string_equal(fx_received(client), ""); /* it must not come before the answer to the first */
+    fx_answer(&fx, 0, "one");
+    const char *text = fx_received(client);
+    assert_contains(text, "one");
+    assert_contains(text, "HTTP/1.1 100 Continue\r\n\r\n");
+    fx_send(&fx, client, "hi");
+    fx_answer(&fx, 1, "two");
+    assert_int_equal(fx_count(fx_received(client), "100 Continue"), 0);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_body_that_will_be_refused_is_not_asked_for(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, &(struct gateway_limits){.body_bytes_max = 10});
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n");
+    const char *text = fx_received(client);
+    assert_contains(text, "HTTP/1.1 413 ");
+    assert_int_equal(fx_count(text, "100 Continue"), 0);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void head_is_answered_with_the_length_and_without_the_body(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" GET("/next"));
+    fx_answer(&fx, 0, "12345");
+    const char *text = fx_received(client);
+    assert_contains(text, "Content-Length: 5\r\n\r\n");
+    assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
+    http_reply(fx.held[1], 204, NULL, 0, SLICE("dropped"));
+    fx.held[1] = NULL;
+    fx_settle(&fx);
+    text = fx_received(client);
+    assert_contains(text, "HTTP/1.1 204 No Content\r\n");
+    assert_null(strstr(text, "Content-Length"));
+    assert_null(strstr(text, "dropped"));
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void headers_of_a_handler_cannot_break_the_answer(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/") GET("/"));
+    const struct http_header headers[] = {
+        {SLICE("X-Good"), SLICE("yes")},           {SLICE("X-Bad"), SLICE("a\r\nInjected: 1")},
+        {SLICE("Bad Name"), SLICE("v")},           {SLICE("content-length"), SLICE("99")},
+        {SLICE("Transfer-Encoding"), SLICE("xx")}, {SLICE("X-Zero"), SLICE("a\0b")},
+    };
+    http_reply(fx.held[0], 200, headers, 6, SLICE("ok"));
+    http_reply(fx.held[1], 99, NULL, 0, SLICE("ok"));
+    fx.held[0] = fx.held[1] = NULL;
+    fx_settle(&fx);
+    const char *text = fx_received(client);
+    assert_contains(text, "X-Good: yes\r\n");
+    assert_null(strstr(text, "Injected"));
+    assert_null(strstr(text, "Bad Name"));
+    assert_null(strstr(text, "99\r\n"));
+    assert_null(strstr(text, "Transfer-Encoding"));
+    assert_null(strstr(text, "X-Zero"));
+    assert_contains(text, "HTTP/1.1 502 Bad Gateway\r\n");
+    assert_contains(text, "the function answered with HTTP status 99, which is not one");
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_failure_is_told_as_the_table_says(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/") GET("/") GET("/"));
+    http_fail(fx.held[0], &(struct http_failure){.status = STATUS_QUEUE_FULL});
+    http_fail(fx.held[1], &(struct http_failure){.status = STATUS_METHOD_NOT_ALLOWED, .allow = "GET, PUT"});
+    http_fail(fx.held[2], &(struct http_failure){.status = STATUS_FUNCTION_CRASHED,
+                                                 .message = "signal \"11\"\n\xff",
+                                                 .invocation = "inv-1"});
+    fx.held[0] = fx.held[1] = fx.held[2] = NULL;
+    fx_settle(&fx);
+    const char *text = fx_received(client);
+    assert_contains(text, "HTTP/1.1 429 Too Many Requests\r\n");
+    assert_contains(text, "Retry-After: 1\r\n");
+    assert_contains(text, "Content-Type: application/json\r\n");
+    assert_contains(
+        text, "{\"error\":{\"code\":\"queue_full\",\"message\":\"too many requests wait for this function or "
+              "entity\",\"hint\":\"Repeat after the time in Retry-After.\",\"invocation\":null}}\n");
+    assert_contains(text, "Allow: GET, PUT\r\n");
+    assert_contains(text, "\"message\":\"signal \\\"11\\\"\\u000a\\ufffd\",");
+    assert_contains(text, "\"invocation\":\"inv-1\"}}");
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+/* ---- limits ---- */
+
+static void check_refused(const struct gateway_limits *limits, const char *bytes, const char *status_line,
+                          const char *words)
+{
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, limits);
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, bytes);
+    const char *text = fx_received(client);
+    assert_contains(text, status_line);
+    assert_contains(text, words);
+    assert_contains(text, "Connection: close\r\n");
+    assert_int_equal(fx.requests, 0);
+    assert_true(stream_mem_is_finished(client));
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void each_limit_has_its_own_answer(void **state)
+{
+    (void)state;
+    check_refused(&(struct gateway_limits){.header_bytes_max = 60},
+                  "GET / HTTP/1.1\r\nHost: a\r\nX: 0123456789012345678901234567890123456789\r\n\r\n",
+                  "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+                  "\"code\":\"headers_too_large\",\"message\":\"the headers exceed 60 bytes\"");
+    check_refused(&(struct gateway_limits){.header_count_max = 2},
+                  "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nY: 1\r\n\r\n", "HTTP/1.1 431 ",
+                  "more than 2 headers");
+    check_refused(&(struct gateway_limits){.target_bytes_max = 4}, "GET /1234 HTTP/1.1\r\nHost: a\r\n\r\n",
+                  "HTTP/1.1 414 URI Too Long\r\n", "the target has 5 bytes, at most 4 are taken");
+    check_refused(&(struct gateway_limits){.body_bytes_max = 4}, POST("/", "5", "12345"),
+                  "HTTP/1.1 413 Content Too Large\r\n", "the body has 5 bytes, at most 4 are taken");
+    check_refused(&(struct gateway_limits){.body_bytes_max = 4},
+                  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n",
+                  "HTTP/1.1 413 ", "the chunked body exceeds its limit");
+    check_refused(NULL, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999999\r\n\r\n",
+                  "HTTP/1.1 413 ", "the body has 99999999999999999999999999 bytes");
+    check_refused(NULL, "\x16\x03\x01", "HTTP/1.1 400 ", "this looks like TLS");
+    check_refused(NULL, "BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 501 Not Implemented\r\n",
+                  "\"code\":\"method_unknown\",\"message\":\"BREW is not a method that Stead knows\"");
+}
+
+static void a_connection_above_the_limit_gets_503_and_those_open_go_on(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, &(struct gateway_limits){.connections_max = 1});
+    struct stream_mem *first = fx_connect(&fx);
+    struct stream_mem *second = fx_connect(&fx);
+    const char *text = fx_received(second);
+    assert_contains(text, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_contains(text, "Retry-After: 1\r\n");
+    assert_contains(text, "the node has no room for another connection");
+    fx_send(&fx, first, GET("/"));
+    assert_contains(fx_received(first), "200 OK");
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(first);
+    stream_mem_destroy(second);
+}
+
+static void more_pipelined_requests_than_allowed_wait_in_the_socket(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, &(struct gateway_limits){.pipeline_max = 2});
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/1") GET("/2") GET("/3") GET("/4"));
+    fx_send(&fx, client, GET("/5"));
+    assert_int_equal(fx.held_count, 2);
+    for (size_t i = 0; i < 5; i++) fx_answer(&fx, i, "x");
+    assert_int_equal(fx.held_count, 5);
+    assert_string_equal(buf_cstr(&fx.seen), "GET /1 \nGET /2 \nGET /3 \nGET /4 \nGET /5 \n");
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_client_that_does_not_read_is_not_read_from(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    struct stream_mem *client = fx_connect(&fx);
+    stream_mem_fault(client)->write_stalled = true;
+    static char body[600000];
+    memset(body, 'x', sizeof body);
+    for (int i = 0; i < 10; i++)
+    {
+        stream_mem_send(client, SLICE("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n"));
+        stream_mem_send(client, slice_make(body, sizeof body));
+    }
+    fx_settle(&fx);
+    assert_true(fx.requests < 5);
+    stream_mem_fault(client)->write_stalled = false;
+    fx_settle(&fx);
+    assert_int_equal(fx.requests, 10);
+    assert_int_equal(fx_count(fx_received(client), "HTTP/1.1 200 OK"), 10);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+/* ---- time ---- */
+
+static void a_slow_head_or_body_is_answered_with_408(void **state)
+{
+    (void)state;
+    const struct gateway_limits limits = {.head_timeout_ms = 100, .body_timeout_ms = 1000};
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, &limits);
+    struct stream_mem *slow_head = fx_connect(&fx), *slow_body = fx_connect(&fx);
+    fx_send(&fx, slow_head, "GET / HTTP/1.1\r\nHost: a\r\n");
+    fx_send(&fx, slow_body, POST("/", "100", ""));
+    for (int i = 0; i < 9; i++)
+    {
+        fx_advance_ms(&fx, 10);
+        fx_send(&fx, slow_head, "X: 1\r\n"); /* progress is no excuse */
+        fx_send(&fx, slow_body, "x");
+    }
+    assert_string_equal(fx_received(slow_head), "");
+    fx_advance_ms(&fx, 10);
+    const char *text = fx_received(slow_head);
+    assert_contains(text, "HTTP/1.1 408 Request Timeout\r\n");
+    assert_contains(text, "the headers did not arrive in time");
+    assert_string_equal(fx_received(slow_body), "");
+    fx_advance_ms(&fx, 900);
+    assert_contains(fx_received(slow_body), "the body did not arrive in time");
+    assert_int_equal(fx.requests, 0);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(slow_head);
+    stream_mem_destroy(slow_body);
+}
+
+static void an_idle_connection_is_closed_but_never_one_that_waits_for_its_answer(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, &(struct gateway_limits){.idle_timeout_ms = 1000});
+    fx.hold = true;
+    struct stream_mem *idle = fx_connect(&fx), *waiting = fx_connect(&fx);
+    fx_send(&fx, waiting, GET("/"));
+    fx_advance_ms(&fx, 999);
+    assert_false(stream_mem_is_closed(idle));
+    fx_advance_ms(&fx, 1);
+    assert_true(stream_mem_is_closed(idle));
+    fx_advance_ms(&fx, 100000);
+    assert_false(stream_mem_is_closed(waiting));
+    fx_answer(&fx, 0, "done");
+    assert_contains(fx_received(waiting), "done");
+    fx_advance_ms(&fx, 1000);
+    assert_true(stream_mem_is_closed(waiting));
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(idle);
+    stream_mem_destroy(waiting);
+}
+
+static void a_reader_that_stands_still_is_cut_and_a_slow_one_is_not(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, &(struct gateway_limits){.write_timeout_ms = 1000});
+    struct stream_mem *dead = fx_connect(&fx), *slow = fx_connect(&fx);
+    stream_mem_fault(dead)->write_stalled = true;
+    stream_mem_fault(slow)->write_stalled = true;
+    fx_send(&fx, dead, GET("/"));
+    fx_send(&fx, slow, GET("/"));
+    for (int i = 0; i < 5; i++)
+    {
+        *stream_mem_fault(slow) = (struct stream_mem_fault){.write_max = 1};
+        loop_turn(fx.loop, false);
+        stream_mem_fault(slow)->write_stalled = true;
+        fx_advance_ms(&fx, 1000);
+        assert_false(stream_mem_is_closed(slow));
+    }
+    assert_true(stream_mem_is_closed(dead));
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(dead);
+    stream_mem_destroy(slow);
+}
+
+static void a_client_that_never_closes_is_closed_after_lingering(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, "nonsense\r\n");
+    assert_contains(fx_received(client), "HTTP/1.1 400 Bad Request\r\n");
+    fx_send(&fx, client, GET("/never-run"));
+    fx_advance_ms(&fx, BOUND_HTTP_LINGER_MS - 1);
+    assert_false(stream_mem_is_closed(client));
+    fx_advance_ms(&fx, 1);
+    assert_true(stream_mem_is_closed(client));
+    assert_int_equal(fx.requests, 0);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+/* ---- streams ---- */
+
+static void a_stream_goes_out_in_chunks_and_the_connection_goes_on(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/stream") GET("/next"));
+    const struct http_header type = {SLICE("Content-Type"), SLICE("text/plain")};
+    http_stream_begin(fx.held[0], 200, &type, 1);
+    fx_settle(&fx);
+    assert_contains(fx_received(client), "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("hello")), STATUS_OK);
+    assert_int_equal(http_stream_chunk(fx.held[0], SLICE_EMPTY), STATUS_OK);
+    fx_settle(&fx);
+    assert_string_equal(fx_received(client), "5\r\nhello\r\n");
+    fx_answer(&fx, 1, "next");
+    assert_string_equal(fx_received(client), "");
+    http_stream_end(fx.held[0]);
+    fx.held[0] = NULL;
+    fx_settle(&fx);
+    const char *text = fx_received(client);
+    assert_int_equal(strncmp(text, "0\r\n\r\nHTTP/1.1 200 OK", 20), 0);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_stream_to_http_1_0_ends_with_the_connection(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    http_stream_begin(fx.held[0], 200, NULL, 0);
+    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("plain")), STATUS_OK);
+    http_stream_end(fx.held[0]);
+    fx.held[0] = NULL;
+    fx_settle(&fx);
+    const char *text = fx_received(client);
+    assert_contains(text, "Connection: close\r\n\r\nplain");
+    assert_null(strstr(text, "chunked"));
+    assert_true(stream_mem_is_finished(client));
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_stream_whose_client_leaves_is_aborted_and_one_that_reads_slowly_is_told(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/"));
+    http_stream_begin(fx.held[0], 200, NULL, 0);
+    stream_mem_fault(client)->write_stalled = true;
+    static char line[100000];
+    memset(line, 'x', sizeof line);
+    enum status status = STATUS_OK;
+    int chunks = 0;
+    for (; status == STATUS_OK && chunks < 1000; chunks++)
+    {
+        status = http_stream_chunk(fx.held[0], slice_make(line, sizeof line));
+        loop_turn(fx.loop, false);
+    }
+    assert_int_equal(status, STATUS_OVERLOADED);
+    assert_true(chunks < 20);
+    stream_mem_send_end(client, STATUS_OK);
+    fx_settle(&fx);
+    assert_int_equal(fx.aborts, 1);
+    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("x")), STATUS_CANCELED);
+    http_stream_end(fx.held[0]);
+    fx.held[0] = NULL;
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+/* ---- drain ---- */
+
+static void on_drained(void *ctx)
+{
+    ((struct fx_gateway *)ctx)->drained = true;
+}
+
+static void a_drain_ends_idle_connections_and_lets_running_requests_finish(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *idle = fx_connect(&fx), *busy = fx_connect(&fx), *half = fx_connect(&fx);
+    fx_send(&fx, busy, GET("/busy"));
+    fx_send(&fx, half, "GET /half HTTP/1.1\r\n");
+    gateway_drain(fx.gateway, 10000, on_drained, &fx);
+    fx_settle(&fx);
+    assert_true(stream_mem_is_finished(idle));
+    assert_false(fx.drained);
+    fx_send(&fx, busy, GET("/too-late"));
+    fx_send(&fx, half, "Host: a\r\n\r\n");
+    assert_int_equal(fx.held_count, 2);
+    fx_answer(&fx, 0, "one");
+    fx_answer(&fx, 1, "two");
+    assert_contains(fx_received(busy), "Connection: close\r\n");
+    assert_contains(fx_received(half), "Connection: close\r\n");
+    stream_mem_send_end(idle, STATUS_OK);
+    stream_mem_send_end(busy, STATUS_OK);
+    stream_mem_send_end(half, STATUS_OK);
+    fx_settle(&fx);
+    assert_true(fx.drained);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(idle);
+    stream_mem_destroy(busy);
+    stream_mem_destroy(half);
+}
+
+static void a_drain_is_over_in_bounded_time(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *busy = fx_connect(&fx);
+    fx_send(&fx, busy, GET("/busy"));
+    gateway_drain(fx.gateway, 500, on_drained, &fx);
+    fx_advance_ms(&fx, 499);
+    assert_false(fx.drained);
+    fx_advance_ms(&fx, 1);
+    assert_true(fx.drained);
+    assert_int_equal(fx.aborts, 1);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(busy);
+}
+
+static void a_gateway_closes_when_the_last_exchange_has_been_answered(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/"));
+    gateway_close(fx.gateway, on_drained, &fx);
+    fx_settle(&fx);
+    assert_false(fx.drained);
+    http_reply(fx.held[0], 200, NULL, 0, SLICE_EMPTY);
+    for (int i = 0; i < 4; i++) loop_turn(fx.loop, false);
+    assert_true(fx.drained);
+    loop_destroy(fx.loop);
+    buf_fini(&fx.seen);
+    stream_mem_destroy(client);
+}
+
+/* ---- any interleaving of faults ---- */
+
+static void resets_in_the_middle_of_anything_leak_nothing(void **state)
+{
+    (void)state;
+    const char *bytes =
+        GET("/1") POST("/2", "10", "0123456789") "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                                                 "chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n" GET("/4");
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    for (size_t cut = 0; cut <= strlen(bytes); cut++)
+    {
+        fx.hold = cut % 2;
+        fx.held_count = 0;
+        struct stream_mem *client = fx_connect(&fx);
+        stream_mem_fault(client)->write_max = 1 + cut % 7;
+        stream_mem_send(client, slice_make(bytes, cut));
+        stream_mem_send_end(client, cut % 3 ? STATUS_IO : STATUS_OK);
+        for (int i = 0; i < 6; i++) loop_turn(fx.loop, false);
+        for (size_t i = 0; i < fx.held_count; i++) fx_answer(&fx, i, "late");
+        fx.held_count = 0;
+        for (int i = 0; i < 1000 && !stream_mem_is_closed(client); i++) loop_turn(fx.loop, false);
+        assert_true(stream_mem_is_closed(client));
+        stream_mem_destroy(client);
+    }
+    fx_gateway_fini(&fx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_is_answered_and_the_connection_goes_on),
+        cmocka_unit_test(answers_leave_in_the_order_of_the_requests),
+        cmocka_unit_test(bytes_may_come_one_by_one_and_go_one_by_one),
+        cmocka_unit_test(connection_close_is_obeyed_and_said),
+        cmocka_unit_test(http_1_0_closes_unless_asked_to_keep),
+        cmocka_unit_test(a_client_that_has_finished_sending_still_gets_its_answer),
+        cmocka_unit_test(a_broken_connection_aborts_its_exchanges_whose_answers_go_nowhere),
+        cmocka_unit_test(a_failing_write_aborts_what_is_still_running),
+        cmocka_unit_test(a_client_that_waits_for_100_gets_it_when_its_turn_comes),
+        cmocka_unit_test(a_body_that_will_be_refused_is_not_asked_for),
+        cmocka_unit_test(head_is_answered_with_the_length_and_without_the_body),
+        cmocka_unit_test(headers_of_a_handler_cannot_break_the_answer),
+        cmocka_unit_test(a_failure_is_told_as_the_table_says),
+        cmocka_unit_test(each_limit_has_its_own_answer),
+        cmocka_unit_test(a_connection_above_the_limit_gets_503_and_those_open_go_on),
+        cmocka_unit_test(more_pipelined_requests_than_allowed_wait_in_the_socket),
+        cmocka_unit_test(a_client_that_does_not_read_is_not_read_from),
+        cmocka_unit_test(a_slow_head_or_body_is_answered_with_408),
+        cmocka_unit_test(an_idle_connection_is_closed_but_never_one_that_waits_for_its_answer),
+        cmocka_unit_test(a_reader_that_stands_still_is_cut_and_a_slow_one_is_not),
+        cmocka_unit_test(a_client_that_never_closes_is_closed_after_lingering),
+        cmocka_unit_test(a_stream_goes_out_in_chunks_and_the_connection_goes_on),
+        cmocka_unit_test(a_stream_to_http_1_0_ends_with_the_connection),
+        cmocka_unit_test(a_stream_whose_client_leaves_is_aborted_and_one_that_reads_slowly_is_told),
+        cmocka_unit_test(a_drain_ends_idle_connections_and_lets_running_requests_finish),
+        cmocka_unit_test(a_drain_is_over_in_bounded_time),
+        cmocka_unit_test(a_gateway_closes_when_the_last_exchange_has_been_answered),
+        cmocka_unit_test(resets_in_the_middle_of_anything_leak_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
