@@ -106,6 +106,7 @@ static void fail_batch(struct store *store, struct batch *batch, enum status sta
     }
     batch->first_seq = 0;
     batch->last_seq = store->applied_seq;
+    validate_undo(&store->committer.validate, store->applied_seq);
 }
 
 /* After any failure but a full disk nothing more is written: what the disk holds is not certain any more. */

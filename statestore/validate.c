@@ -194,6 +194,17 @@ void validate_note(struct validate *validate, struct slice writes, uint64_t seq,
     }
 }
 
+void validate_undo(struct validate *validate, uint64_t seq)
+{
+    for (struct list *link = validate->ages.prev; link != &validate->ages; link = link->prev)
+    {
+        struct validate_key *key = CONTAINER_OF(link, struct validate_key, age);
+        if (key->seq <= seq) return;
+        key->seq = seq;
+        key->chain = 0;
+    }
+}
+
 void validate_prune(struct validate *validate, uint64_t oldest)
 {
     if (oldest <= validate->forgotten) return;

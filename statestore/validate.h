@@ -39,6 +39,9 @@ void validate_fini(struct validate *validate);
 bool validate_reads(const struct validate *validate, struct slice reads, uint64_t snapshot, uint64_t chain);
 /* Notes a checked write set that was committed as `seq`, which never goes down. */
 void validate_note(struct validate *validate, struct slice writes, uint64_t seq, uint64_t chain);
+/* What was noted after `seq` has not been written after all. Its keys count as written at `seq`: who wrote them before
+ * is not known any more, so snapshots older than that may conflict without need, newer ones do not. */
+void validate_undo(struct validate *validate, uint64_t seq);
 /* No snapshot before `oldest` will be checked any more: drops what only they needed. */
 void validate_prune(struct validate *validate, uint64_t oldest);
 

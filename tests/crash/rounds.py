@@ -22,8 +22,7 @@ def run_rounds(node, ledger, rounds, clients, rate=None, say=lambda text: None):
             swarm.drop_all()
             while rng.random() < KILL_WHILE_STARTING:
                 node.launch()
-                time.sleep(rng.random() * 0.05)  # a random moment, nothing is waited for
-                node.kill9()
+                node.kill9(after_s=rng.random() * 0.05)
             node.start()
             swarm.address = node.address
             if ledger.complaints:

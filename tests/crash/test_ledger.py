@@ -52,7 +52,7 @@ class FakeBank:
         if function == "transfer":
             amount = int(request.query["amount"])
             self.add(request.query["from"], -amount)
-            if self.fault == "half transfers" and self.rng.random() < 0.01:
+            if self.fault == "half transfers" and self.rng.random() < 0.2:
                 return self.say("done")
             self.add(request.query["to"], amount)
             return self.say("done")
@@ -68,7 +68,7 @@ class FakeBank:
     def say(what):
         return 200, f"{what}\n".encode()
 
-    def kill9(self):
+    def kill9(self, after_s=0):
         self.up = False
         if self.fault == "loses the last commits":
             self.rows, self.outcomes = dict(self.before[0]), dict(self.before[1])

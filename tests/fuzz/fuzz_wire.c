@@ -3,7 +3,7 @@
 #include "messaging/wire/wire.h"
 #include "runtime/base/check.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size); /* libFuzzer has no header */
 
 /* A message that decodes must survive its own encoding: what comes out the second time is byte for byte the same. */
 #define ROUND_TRIP(kind)                                                                     \

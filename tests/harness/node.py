@@ -1,5 +1,6 @@
 """node.py - a node of one's own: a data directory, `steadd` on a free port, its log; start, kill, stop, ask."""
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import json
 import os
 import re
@@ -130,8 +131,11 @@ class Node:
         self.address = (match.group(1).strip("[]"), int(match.group(2)))
         return self
 
-    def kill9(self):
-        """kill -9: no goodbye, no flush."""
+    def kill9(self, after_s=0):
+        """kill -9: no goodbye, no flush. `after_s`: let it go on for so long first."""
+        if after_s:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(after_s)
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.log.join()

@@ -86,7 +86,7 @@ STEAD_FUNCTION(txn)
             scan_keys(ctx, key);
             break;
         case 'w':
-            work(atol(key));
+            work(strtol(key, NULL, 10));
             break;
         case 'f':
             return stead_fail(ctx, "failed as it was told to");

@@ -320,6 +320,32 @@ static void test_a_full_disk_fails_the_batch_and_the_store_goes_on(void **state)
     fx_store_fini(&fx);
 }
 
+static void test_on_a_full_disk_each_attempt_is_told_so_and_none_a_conflict(void **state)
+{
+    struct store_fault fault = {.skip = 1, .count = 2, .status = STATUS_STORE_FULL};
+    struct fx_store fx;
+    fx_store_init(&fx);
+    fx.config.fault = &fault;
+    fx_store_open_mem(&fx);
+    atomic_store(&fault.mask, STORE_FAULT_COMMIT);
+    assert_int_equal(fx_put(&fx, "a", "1"), STATUS_OK);
+    const enum status want[] = {STATUS_STORE_FULL, STATUS_STORE_FULL, STATUS_OK};
+    for (int i = 0; i < 3; i++)
+    {
+        struct fx_commit commit;
+        fx_commit_init(&commit, store_applied_seq(fx.store));
+        fx_commit_read(&commit, "a");
+        fx_commit_put(&commit, "a", "2");
+        struct store_snapshot *snapshot = store_snapshot_take(fx.store);
+        fx_submit(&fx, &commit);
+        fx_finish(&fx, &commit);
+        store_snapshot_release(fx.store, snapshot);
+        assert_int_equal(commit.applied_status, want[i]);
+        fx_commit_fini(&commit);
+    }
+    fx_store_fini(&fx);
+}
+
 static void test_after_a_disk_error_the_store_only_reads_and_says_why(void **state)
 {
     struct store_fault fault = {.skip = 1, .count = 1, .status = STATUS_STORE_IO};
@@ -495,6 +521,7 @@ int main(void)
         BOTH(test_waiting_for_what_is_durable_already_does_not_wait),
         BOTH(test_close_commits_what_was_submitted),
         cmocka_unit_test(test_a_full_disk_fails_the_batch_and_the_store_goes_on),
+        cmocka_unit_test(test_on_a_full_disk_each_attempt_is_told_so_and_none_a_conflict),
         cmocka_unit_test(test_after_a_disk_error_the_store_only_reads_and_says_why),
         ON_DISK(test_a_reopened_store_has_what_was_committed_and_counts_on),
         cmocka_unit_test(test_a_full_map_fails_the_batch_and_smaller_ones_still_commit),

@@ -141,6 +141,18 @@ static void test_a_full_index_forgets_its_oldest_writes_and_refuses_their_snapsh
     validate_fini(&validate);
 }
 
+static void test_what_was_undone_is_a_change_for_older_snapshots_only(void **state)
+{
+    struct validate validate;
+    setup(&validate);
+    validate_undo(&validate, 12);
+    assert_true(key_current(&validate, "f", 12, 0));
+    assert_true(key_current(&validate, "b", 12, 0));
+    assert_false(key_current(&validate, "b", 11, 0));
+    assert_false(key_current(&validate, "d", 11, 0));
+    validate_fini(&validate);
+}
+
 static void test_a_failed_chain_stays_failed_until_its_owner_was_told(void **state)
 {
     struct validate validate;
@@ -214,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_empty_reads_need_no_check_even_on_an_old_snapshot),
         cmocka_unit_test(test_pruned_snapshots_are_never_current),
         cmocka_unit_test(test_a_full_index_forgets_its_oldest_writes_and_refuses_their_snapshots),
+        cmocka_unit_test(test_what_was_undone_is_a_change_for_older_snapshots_only),
         cmocka_unit_test(test_a_failed_chain_stays_failed_until_its_owner_was_told),
         cmocka_unit_test(test_random_histories_agree_with_a_plain_model),
     };

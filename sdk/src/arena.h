@@ -1,0 +1,28 @@
+/* arena.h - memory of one invocation: bump allocation, all given back at once, chunks kept for the next one. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stddef.h>
+
+#include "runtime/base/slice.h"
+
+struct stead__chunk;
+
+struct stead__arena {
+    struct stead__chunk *chunks; /* the newest first; the oldest is kept by reset */
+    char *next; /* free bytes of the newest chunk */
+    char *end;
+    /* Called when the system has no memory; must not return. NULL: the process is aborted. */
+    void (*exhausted)(void *ctx);
+    void *exhausted_ctx;
+};
+
+#define STEAD__ARENA_INIT ((struct stead__arena){0})
+
+/* Never NULL; aligned for every type, not zeroed. */
+void *stead__arena_alloc(struct stead__arena *arena, size_t size);
+/* A zero-terminated copy. */
+char *stead__arena_text(struct stead__arena *arena, struct slice text);
+/* All allocations end; the first chunk stays. */
+void stead__arena_reset(struct stead__arena *arena);
+void stead__arena_fini(struct stead__arena *arena);

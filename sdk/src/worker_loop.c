@@ -1,0 +1,320 @@
+/* worker_loop.c - frames in, handlers run one at a time, results out; and what happens to results when one dies. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// When results are written. One write for several results halves the cost of a short invocation, so they are collected
+// while more frames are at hand. But the daemon takes the first invocation without a result for the one that a worker died
+// of or hangs in, so nothing that is finished may be held back by what comes after it:
+//   - before a handler runs, all is written unless the handler's function was short the last time (RUN_SHORT_NS) and the
+//     oldest result waits for less than HOLD_NS;
+//   - a fatal signal and exit() in a handler write what is finished before the process ends.
+#include "sdk/src/worker_loop.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "messaging/wire/wire.h"
+#include "runtime/base/bounds.h"
+#include "runtime/base/check.h"
+#include "sdk/src/ctx.h"
+#include "sdk/src/snapshot_lmdb.h"
+
+enum {
+    READ_BYTES = 64 * KIB,
+    WRITE_AT_BYTES = 64 * KIB,
+    BUFFER_BYTES_KEPT = 1 * MIB,
+    RUN_SHORT_NS = 50 * 1000,
+    HOLD_NS = 100 * 1000,
+    METER_NS = 100 * 1000, /* shorter runs: wall time is taken for CPU time, see measure() */
+    SIGNAL_STACK_BYTES = 64 * KIB,
+};
+
+struct worker {
+    const struct stead__worker_config *config;
+    struct stead_ctx ctx;
+    struct wire_invoke invoke;
+    struct wire_result result;
+    struct buf in;
+    size_t in_taken; /* bytes of `in` that were worked on */
+    struct buf out; /* whole frames, not yet written */
+    uint64_t out_since_ns; /* when the oldest result in `out` was finished; 0: none waits */
+    char short_function[BOUND_NAME_BYTES_MAX + 1]; /* whose last run was short; "" for none */
+    uint64_t cpu_mark_ns; /* CPU time of the process at the last look */
+    uint64_t cpu_counted_ns; /* counted for short runs since then */
+    uint32_t peak_kib;
+    volatile sig_atomic_t in_handler; /* a handler runs: `out` is whole and at rest */
+    struct err err;
+    char signal_stack[SIGNAL_STACK_BYTES];
+};
+
+/* The one worker of this process, for signal and exit handlers, which get no argument. */
+static struct worker *the_worker;
+
+/* ---- the link ---- */
+
+/* The daemon is gone when the link fails: nobody is left to tell. */
+static void link_lost(void)
+{
+    _exit(0);
+}
+
+static void write_all(int fd, const uint8_t *bytes, size_t size)
+{
+    while (size > 0)
+    {
+        ssize_t written = write(fd, bytes, size);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) link_lost();
+        bytes += written;
+        size -= (size_t)written;
+    }
+}
+
+static void flush(struct worker *worker)
+{
+    write_all(worker->config->link_fd, worker->out.data, worker->out.size);
+    if (worker->out.capacity > BUFFER_BYTES_KEPT)
+        buf_fini(&worker->out);
+    else
+        buf_reset(&worker->out);
+    worker->out_since_ns = 0;
+}
+
+/* Makes room and reads once. False at the end of the link. `need` is the size of the frame that has begun. */
+static bool receive(struct worker *worker, size_t need)
+{
+    buf_consume(&worker->in, worker->in_taken);
+    worker->in_taken = 0;
+    if (worker->in.size == 0 && worker->in.capacity > BUFFER_BYTES_KEPT) buf_fini(&worker->in);
+    size_t room = need - worker->in.size > READ_BYTES ? need - worker->in.size : READ_BYTES;
+    uint8_t *at = buf_reserve(&worker->in, room);
+    for (;;)
+    {
+        ssize_t got = read(worker->config->link_fd, at, room);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        worker->in.size += (size_t)got;
+        return true;
+    }
+}
+
+/* ---- what a handler can do to the process ---- */
+
+/* Sends what is finished; only write(2) and reads of memory that is at rest, since it runs inside of signals. */
+static void send_finished(void)
+{
+    struct worker *worker = the_worker;
+    if (!worker || !worker->in_handler) return;
+    worker->in_handler = 0;
+    write_all(worker->config->link_fd, worker->out.data, worker->out.size);
+}
+
+/* Ends by the same signal afterwards: SA_RESETHAND has put the default action back, and the instruction that failed
+ * runs again, or abort() raises it again, or it is pending from this raise. */
+static void on_fatal_signal(int number)
+{
+    const struct stead__worker_config *config = the_worker ? the_worker->config : NULL;
+    if (config && config->on_fatal) config->on_fatal(config->fatal_ctx, number);
+    send_finished();
+    raise(number);
+}
+
+static void catch_signals(struct worker *worker)
+{
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGXCPU};
+    stack_t stack = {.ss_sp = worker->signal_stack, .ss_size = SIGNAL_STACK_BYTES};
+    CHECK(sigaltstack(&stack, NULL) == 0); /* for handlers that ran out of stack */
+    struct sigaction action = {.sa_handler = on_fatal_signal, .sa_flags = SA_RESETHAND | SA_ONSTACK};
+    for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
+        CHECK(sigaction(fatal[i], &action, NULL) == 0);
+    CHECK(sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL) == 0);
+}
+
+/* Memory is exhausted inside of a handler: its caller is told, then the process ends, because there is no way back. */
+static void on_exhausted(void *ctx)
+{
+    struct worker *worker = ctx;
+    worker->in_handler = 0;
+    static struct wire_result result;
+    result = (struct wire_result){
+        .id = worker->invoke.id,
+        .outcome = WIRE_OUTCOME_STATUS,
+        .status = STATUS_FUNCTION_OUT_OF_MEMORY,
+        .failure = SLICE("stead_alloc: the memory limit is reached"),
+        .http_status = 200,
+    };
+    flush(worker);
+    wire_result_encode(&worker->out, &result);
+    flush(worker);
+    _exit(0);
+}
+
+static void on_log(void *owner, uint64_t invocation, enum stead_log_level level, struct slice text)
+{
+    struct worker *worker = owner;
+    worker->in_handler = 0; /* `out` is not at rest */
+    wire_log_encode(&worker->out,
+                    &(struct wire_log){.id = invocation, .level = (uint8_t)level, .text = text});
+    flush(worker);
+    worker->in_handler = 1;
+}
+
+/* ---- usage ---- */
+
+static uint64_t process_cpu_ns(void)
+{
+    struct timespec time;
+    CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0);
+    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+static void look_at_usage(struct worker *worker)
+{
+    struct rusage usage;
+    CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+    worker->peak_kib = (uint32_t)usage.ru_maxrss;
+    worker->cpu_mark_ns = process_cpu_ns();
+    worker->cpu_counted_ns = 0;
+}
+
+/* Both figures cost a system call, more than a short run itself. Who runs shorter than METER_NS was hardly ever
+ * interrupted, so its wall time is its CPU time; for the others the kernel is asked. */
+static void measure(struct worker *worker, struct wire_result *result)
+{
+    uint64_t wall_ns = result->run_us * NS_PER_US;
+    uint64_t cpu_ns = wall_ns;
+    if (wall_ns >= METER_NS)
+    {
+        uint64_t since = worker->cpu_mark_ns + worker->cpu_counted_ns;
+        look_at_usage(worker);
+        cpu_ns = worker->cpu_mark_ns > since ? worker->cpu_mark_ns - since : 0;
+        if (cpu_ns > wall_ns) cpu_ns = wall_ns;
+    }
+    else
+        worker->cpu_counted_ns += cpu_ns;
+    result->cpu_us = (uint32_t)(cpu_ns / NS_PER_US);
+    result->peak_kib = worker->peak_kib;
+}
+
+/* ---- invocations ---- */
+
+/* See the head of this file. */
+static void flush_before_run(struct worker *worker)
+{
+    if (worker->out.size == 0) return;
+    bool is_short = slice_is(worker->invoke.function, worker->short_function);
+    if (is_short && clock_monotonic_ns(worker->ctx.clock) - worker->out_since_ns < HOLD_NS) return;
+    flush(worker);
+}
+
+static void remember_if_short(struct worker *worker)
+{
+    struct slice name = worker->invoke.function;
+    bool is_short = worker->result.run_us < RUN_SHORT_NS / NS_PER_US && name.size <= BOUND_NAME_BYTES_MAX;
+    if (is_short && slice_is(name, worker->short_function)) return;
+    if (!is_short) name = SLICE_EMPTY;
+    if (name.size > 0) memcpy(worker->short_function, name.data, name.size);
+    worker->short_function[name.size] = 0;
+}
+
+static enum status install_snapshot(struct worker *worker)
+{
+    if (!worker->config->snapshot || worker->invoke.meta.size == 0) return STATUS_OK;
+    return stead__snapshot_install(worker->config->snapshot, worker->invoke.meta, worker->invoke.txn,
+                                   &worker->err);
+}
+
+static enum status run_invocation(struct worker *worker)
+{
+    TRY(install_snapshot(worker));
+    flush_before_run(worker);
+    stead__handler_fn handler = worker->config->lookup(worker->config->lookup_ctx, worker->invoke.function);
+    worker->in_handler = 1;
+    stead__ctx_run(&worker->ctx, &worker->invoke, handler, &worker->result);
+    worker->in_handler = 0;
+    measure(worker, &worker->result);
+    remember_if_short(worker);
+    if (worker->out_since_ns == 0) worker->out_since_ns = clock_monotonic_ns(worker->ctx.clock);
+    wire_result_encode(&worker->out, &worker->result);
+    stead__ctx_reset(&worker->ctx);
+    if (worker->out.size >= WRITE_AT_BYTES) flush(worker);
+    return STATUS_OK;
+}
+
+static enum status work_on(struct worker *worker, struct slice payload)
+{
+    enum wire_type type;
+    TRY(wire_type_of(payload, &type, &worker->err));
+    if (type != WIRE_INVOKE)
+        return err_set(&worker->err, STATUS_FUNCTION_PROTOCOL, "a worker was sent a message of type %d",
+                       type);
+    TRY(wire_invoke_decode(payload, &worker->invoke, &worker->err));
+    return run_invocation(worker);
+}
+
+/* Works on all whole frames; *need is then the size of the one that has begun. */
+static enum status work(struct worker *worker, size_t *need)
+{
+    for (;;)
+    {
+        struct slice rest = {worker->in.data + worker->in_taken, worker->in.size - worker->in_taken};
+        struct slice payload;
+        bool whole;
+        TRY(wire_frame_next(rest, &payload, need, &whole, &worker->err));
+        if (!whole) return STATUS_OK;
+        TRY(work_on(worker, payload));
+        worker->in_taken += *need;
+    }
+}
+
+/* ---- life ---- */
+
+static void start(struct worker *worker, const struct stead__worker_config *config)
+{
+    worker->config = config;
+    stead__ctx_init(&worker->ctx, config->snapshot);
+    worker->ctx.owner = worker;
+    worker->ctx.log = on_log;
+    worker->ctx.arena.exhausted = on_exhausted;
+    worker->ctx.arena.exhausted_ctx = worker;
+    the_worker = worker;
+    catch_signals(worker);
+    CHECK(atexit(send_finished) == 0);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what handlers print appears line by line, as with a terminal */
+    wire_ready_encode(&worker->out, &(struct wire_ready){.version = WIRE_VERSION, .pid = (uint32_t)getpid()});
+    flush(worker);
+}
+
+static void finish(struct worker *worker)
+{
+    the_worker = NULL;
+    CHECK(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL) == 0);
+    stead__ctx_fini(&worker->ctx);
+    buf_fini(&worker->in);
+    buf_fini(&worker->out);
+    free(worker);
+}
+
+int stead__worker_run(const struct stead__worker_config *config)
+{
+    struct worker *worker = mem_zalloc(sizeof *worker);
+    start(worker, config);
+    size_t need = 0;
+    enum status status = STATUS_OK;
+    while (receive(worker, need))
+    {
+        look_at_usage(worker);
+        status = work(worker, &need);
+        flush(worker);
+        if (status != STATUS_OK) break;
+    }
+    if (status != STATUS_OK) fprintf(stderr, "stead: worker: %s\n", err_text(&worker->err));
+    finish(worker);
+    return status == STATUS_OK ? 0 : 1;
+}
