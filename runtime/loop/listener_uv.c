@@ -184,7 +184,7 @@ static enum status unix_bind(const char *path, unsigned mode, int *out, struct e
         return err_set(err, STATUS_INVALID_ARGUMENT,
                        "listen on %s: the path of a unix socket is at most %zu bytes", path,
                        sizeof address.sun_path - 1);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     TRY(dead_remove(path, &address, err));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return err_errno(err, STATUS_NO_RESOURCES, errno, "listen on %s", path);

@@ -86,6 +86,7 @@ CLOCK_USERS = ["runtime/base/clock.c", "runtime/base/log.c", "runtime/cli/*", "r
 SLEEPS = re.compile(r"(?<![\w.])(sleep|usleep|nanosleep)\s*\(|\btime\.sleep\s*\(")
 SLEEPERS = {
     "tests/harness/*": "polls other processes, always with a deadline",
+    "tests/crash/rounds.py": "a node has to run for a random time before it is killed",
 }
 
 # Program -> libraries it must not link, with the reason.
