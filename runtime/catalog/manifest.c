@@ -320,12 +320,14 @@ enum status manifest_parse(struct slice text, const char *file, struct manifest 
     struct yaml_doc *doc;
     void *value;
     TRY(yaml_doc_load(&source, &doc, &value, err));
-    enum status status = manifest_check(doc, value, err);
+    struct manifest *fresh = value;
+    fresh->code_line = yaml_doc_line(doc, "code");
+    enum status status = manifest_check(doc, fresh, err);
     yaml_doc_free(doc);
     if (status == STATUS_OK)
-        *manifest = value;
+        *manifest = fresh;
     else
-        manifest_destroy(value);
+        manifest_destroy(fresh);
     return status;
 }
 

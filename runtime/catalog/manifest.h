@@ -56,6 +56,7 @@ struct manifest_route {
 struct manifest {
     char *app;
     char *code;
+    size_t code_line; /* where that stands, for complaints about the file */
     char *build; /* NULL when there is none */
     struct manifest_function *functions;
     size_t function_count;

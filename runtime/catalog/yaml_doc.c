@@ -63,44 +63,48 @@ static yaml_node_pair_t *pair_find(const struct yaml_doc *doc, const yaml_node_t
     return NULL;
 }
 
-/* Follows "functions[1].name" as far as it goes; *line is that of the last piece found. */
-static void field_line(const struct yaml_doc *doc, const char *field, size_t *line)
+/* Follows "functions[1].name" as far as it goes; the line of the last piece found. */
+static size_t field_line(const struct yaml_doc *doc, const char *field)
 {
     const yaml_node_t *node = yaml_document_get_root_node((yaml_document_t *)&doc->document);
-    *line = 0;
+    size_t line = 0;
     while (node && *field)
     {
         if (*field == '[')
         {
-            if (node->type != YAML_SEQUENCE_NODE) return;
+            if (node->type != YAML_SEQUENCE_NODE) return line;
             char *end;
             size_t index = strtoul(field + 1, &end, 10);
             size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-            if (index >= count) return;
+            if (index >= count) return line;
             node = node_at(doc, node->data.sequence.items.start[index]);
-            *line = node->start_mark.line;
+            line = node->start_mark.line;
             field = end + 1;
             continue;
         }
         if (*field == '.') field++;
         size_t size = strcspn(field, ".[");
-        if (node->type != YAML_MAPPING_NODE) return;
+        if (node->type != YAML_MAPPING_NODE) return line;
         const yaml_node_pair_t *pair = pair_find(doc, node, slice_make(field, size));
-        if (!pair) return;
-        *line = node_at(doc, pair->key)->start_mark.line;
+        if (!pair) return line;
+        line = node_at(doc, pair->key)->start_mark.line;
         node = node_at(doc, pair->value);
         field += size;
     }
+    return line;
+}
+
+size_t yaml_doc_line(const struct yaml_doc *doc, const char *field)
+{
+    return field_line(doc, field) + 1;
 }
 
 enum status yaml_doc_complain(const struct yaml_doc *doc, struct err *err, const char *field,
                               const char *format, ...)
 {
-    size_t line;
-    field_line(doc, field, &line);
     va_list args;
     va_start(args, format);
-    enum status status = complain_at(doc, err, line + 1, field, format, args);
+    enum status status = complain_at(doc, err, yaml_doc_line(doc, field), field, format, args);
     va_end(args);
     return status;
 }

@@ -38,6 +38,8 @@ MUST_CHECK enum status yaml_doc_load(const struct yaml_source *source, struct ya
 void yaml_doc_free(struct yaml_doc *doc);
 void yaml_value_free(const cyaml_schema_value_t *schema, void *value);
 
+/* The line of a field, from 1. */
+size_t yaml_doc_line(const struct yaml_doc *doc, const char *field);
 /* "file:line: field: words"; a field that is not there gives the line of what would contain it. */
 enum status yaml_doc_complain(const struct yaml_doc *doc, struct err *err, const char *field,
                               const char *format, ...) __attribute__((format(printf, 4, 5), cold));

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Loop thread. It is the handler of the exchanges of the admin listener (gateway.h); docs/guides/admin-api.md lists the
-// requests. Whoever reaches the listener may do everything: the socket file's mode is the lock.
+// requests. Deployments need a gateway of their own with body_bytes_max above BOUND_ARTIFACT_BYTES_MAX. Whoever reaches the listener may do everything: the socket file's mode is the lock.
 #pragma once
 
 #include "runtime/base/buf.h"
@@ -40,7 +40,9 @@ struct admin_config {
 };
 
 struct admin *admin_create(const struct admin_config *config);
+/* Ends the logs that are being followed, so that the listener can drain; new ones are refused. */
+void admin_drain(struct admin *admin);
 /* After the admin listener and its exchanges are closed. */
 void admin_destroy(struct admin *admin);
-/* Takes one whole request. */
-void admin_handle(struct admin *admin, struct http_exchange *exchange);
+/* Takes one whole request: a gateway_on_request_fn whose ctx is the admin. */
+void admin_on_request(void *admin, struct http_exchange *exchange);

@@ -1,0 +1,184 @@
+/* admin_apps.c - apps by the admin API: list, show, deploy, roll back, remove. */
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/check.h"
+#include "runtime/catalog/bundle.h"
+#include "runtime/catalog/catalog.h"
+#include "runtime/catalog/deploy.h"
+#include "runtime/gateway/admin_call.h"
+
+/* ---- list and show ---- */
+
+static json_t *function_names(const struct manifest *manifest)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < manifest->function_count; i++)
+        json_array_append_new(names, json_string(manifest->functions[i].name));
+    return names;
+}
+
+void admin_apps_list(struct admin_call *call)
+{
+    const struct catalog *catalog = call->admin->config.catalog;
+    json_t *apps = json_array();
+    for (size_t i = 0; i < catalog_app_count(catalog); i++)
+    {
+        const struct catalog_app *app = catalog_app_at(catalog, i);
+        const struct catalog_version *current = catalog_app_current(app);
+        json_array_append_new(apps, json_pack("{s:s, s:s, s:I, s:o, s:I}", "app", app->name, "version",
+                                              current->id, "deployed_ms", (json_int_t)current->deployed_ms,
+                                              "functions", function_names(current->manifest), "versions",
+                                              (json_int_t)app->version_count));
+    }
+    admin_reply_json(call->exchange, 200, json_pack("{s:o}", "apps", apps));
+}
+
+static json_t *show_function(const struct manifest_function *function)
+{
+    json_t *methods = json_array();
+    for (size_t i = 0; i < function->method_count; i++)
+        json_array_append_new(methods, json_string(function->methods[i]));
+    return json_pack("{s:s, s:i, s:i, s:s, s:o, s:i, s:i, s:{s:i, s:i, s:i}}", "name", function->name,
+                     "timeout_ms", (int)function->timeout_ms, "memory_mb", (int)function->memory_mb,
+                     "durability", function->durability == DURABILITY_RELAXED ? "relaxed" : "durable",
+                     "methods", methods, "concurrency", (int)function->concurrency, "queue",
+                     (int)function->queue, "pool", "min", (int)function->pool.min, "max",
+                     (int)function->pool.max, "idle_ms", (int)function->pool.idle_ms);
+}
+
+void admin_apps_show(struct admin_call *call)
+{
+    const struct catalog_app *app = catalog_app_find(call->admin->config.catalog, call->app);
+    const struct manifest *manifest = catalog_app_current(app)->manifest;
+    json_t *functions = json_array(), *routes = json_array(), *versions = json_array();
+    for (size_t i = 0; i < manifest->function_count; i++)
+        json_array_append_new(functions, show_function(&manifest->functions[i]));
+    for (size_t i = 0; i < manifest->route_count; i++)
+        json_array_append_new(routes,
+                              json_pack("{s:s, s:s, s:s}", "method", manifest->routes[i].method, "path",
+                                        manifest->routes[i].path, "function", manifest->routes[i].function));
+    for (size_t i = app->version_count; i-- > 0;) /* newest first */
+        json_array_append_new(versions, json_pack("{s:s, s:I, s:b}", "version", app->versions[i]->id,
+                                                  "deployed_ms", (json_int_t)app->versions[i]->deployed_ms,
+                                                  "current", i == app->current));
+    admin_reply_json(call->exchange, 200,
+                     json_pack("{s:s, s:s, s:o, s:o, s:o}", "app", app->name, "version",
+                               catalog_app_current(app)->id, "functions", functions, "routes", routes,
+                               "versions", versions));
+}
+
+/* ---- changes ---- */
+
+/* A deployment under way: holds the exchange, whose body holds the code. */
+struct change {
+    struct deploy_request request;
+    struct http_exchange *exchange;
+    char *app;
+    char *version;
+};
+
+static void change_end(struct change *change)
+{
+    free(change->app);
+    free(change->version);
+    free(change);
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return *text ? json_string(text) : json_null();
+}
+
+static void on_done(struct deploy_request *request)
+{
+    struct change *change = CONTAINER_OF(request, struct change, request);
+    if (request->status != STATUS_OK)
+        admin_fail_err(change->exchange, request->status, &request->err);
+    else if (request->kind == DEPLOY_REMOVE)
+        admin_reply_json(
+            change->exchange, 200,
+            json_pack("{s:s, s:s}", "app", change->app, "state", request->erase_state ? "deleted" : "kept"));
+    else
+        admin_reply_json(change->exchange, 200,
+                         json_pack("{s:s, s:s, s:o, s:b, s:o}", "app", change->app, "version",
+                                   request->current->id, "previous", text_or_null(request->previous),
+                                   "unchanged", request->unchanged, "functions",
+                                   function_names(request->current->manifest)));
+    change_end(change);
+}
+
+static struct change *change_create(struct admin_call *call, enum deploy_kind kind)
+{
+    struct change *change = mem_zalloc(sizeof *change);
+    change->exchange = call->exchange;
+    change->app = mem_cstr(call->app);
+    change->request.kind = kind;
+    change->request.app = slice_cstr(change->app);
+    change->request.done = on_done;
+    return change;
+}
+
+/* Manifest and code out of the upload; they stay in the exchange's body. */
+static enum status upload_read(struct slice body, struct slice *manifest_text, struct slice *code,
+                               struct err *err)
+{
+    struct bundle bundle;
+    struct manifest *manifest;
+    TRY(bundle_decode(body, &bundle, err));
+    TRY(manifest_parse(bundle.manifest, "stead.yaml", &manifest, err));
+    const struct bundle_file *file = bundle_find(&bundle, slice_cstr(manifest->code));
+    enum status status = STATUS_OK;
+    if (!file)
+        status =
+            err_set(err, STATUS_MANIFEST_INVALID, "stead.yaml:%zu: code: there is no file `%s` in the upload",
+                    manifest->code_line, manifest->code);
+    manifest_destroy(manifest);
+    if (status != STATUS_OK) return status;
+    *manifest_text = bundle.manifest;
+    *code = file->content;
+    return STATUS_OK;
+}
+
+void admin_apps_deploy(struct admin_call *call)
+{
+    struct slice manifest_text, code;
+    struct err err = ERR_INIT;
+    enum status status = upload_read(call->request->body, &manifest_text, &code, &err);
+    if (status != STATUS_OK)
+    {
+        admin_fail_err(call->exchange, status, &err);
+        return;
+    }
+    struct change *change = change_create(call, DEPLOY_NEW);
+    change->request.manifest_text = manifest_text;
+    change->request.code = code;
+    deployer_submit(call->admin->config.deployer, &change->request);
+}
+
+void admin_apps_rollback(struct admin_call *call)
+{
+    struct change *change = change_create(call, DEPLOY_ROLLBACK);
+    struct slice version;
+    if (admin_query(call, "version", &version))
+    {
+        change->version = mem_cstr(version);
+        change->request.version = slice_cstr(change->version);
+    }
+    deployer_submit(call->admin->config.deployer, &change->request);
+}
+
+void admin_apps_remove(struct admin_call *call)
+{
+    struct slice state;
+    bool erase = admin_query(call, "state", &state);
+    if (erase && !slice_is(state, "delete"))
+    {
+        admin_fail(call->exchange, STATUS_INVALID_ARGUMENT, "`state` can only be `delete`");
+        return;
+    }
+    struct change *change = change_create(call, DEPLOY_REMOVE);
+    change->request.erase_state = erase;
+    deployer_submit(call->admin->config.deployer, &change->request);
+}

@@ -1,0 +1,59 @@
+/* admin_call.h - what the files of the admin API share: one call, its parts, and how it is answered. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <jansson.h>
+
+#include "runtime/base/err.h"
+#include "runtime/base/list.h"
+#include "runtime/gateway/admin.h"
+#include "runtime/gateway/gateway.h"
+
+enum { ADMIN_SEGMENTS_MAX = 6 };
+
+struct admin {
+    struct admin_config config;
+    struct list followers; /* of logs */
+    bool draining;
+};
+
+/* One request with its path taken apart: lives for the call of its handler only. */
+struct admin_call {
+    struct admin *admin;
+    struct http_exchange *exchange;
+    const struct http_request *request;
+    struct slice segments[ADMIN_SEGMENTS_MAX]; /* behind /v1, decoded; the last one may hold slashes */
+    size_t segment_count;
+    struct slice app; /* of /apps/{app}; else empty */
+    char *query_bytes; /* room for decoded values, request->query.size bytes */
+};
+
+typedef void (*admin_handler_fn)(struct admin_call *call);
+
+/* Takes the object. */
+void admin_reply_json(struct http_exchange *exchange, int http_status, json_t *object);
+void admin_fail(struct http_exchange *exchange, enum status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void admin_fail_err(struct http_exchange *exchange, enum status status, const struct err *err);
+/* The value is valid until the next call; false when the query has no such name. */
+bool admin_query(struct admin_call *call, const char *name, struct slice *value);
+/* A number from the query, `fallback` when there is none; answers and returns false when it is none or exceeds `max`. */
+bool admin_query_number(struct admin_call *call, const char *name, uint64_t fallback, uint64_t max,
+                        uint64_t *number);
+/* Text as JSON; NULL when it is not UTF-8. */
+json_t *admin_text(struct slice text);
+
+/* admin_apps.c */
+void admin_apps_list(struct admin_call *call);
+void admin_apps_show(struct admin_call *call);
+void admin_apps_deploy(struct admin_call *call);
+void admin_apps_rollback(struct admin_call *call);
+void admin_apps_remove(struct admin_call *call);
+/* admin_state.c */
+void admin_state_get(struct admin_call *call);
+void admin_state_put(struct admin_call *call);
+void admin_state_delete(struct admin_call *call);
+void admin_state_rows(struct admin_call *call);
+/* admin_logs.c */
+void admin_logs(struct admin_call *call);
+void admin_logs_drain(struct admin *admin);
