@@ -25,13 +25,12 @@ LAYERS = {
     "runtime/base": 0,
     "runtime/loop": 1, "runtime/sandbox": 1, "statestore/kv": 1, "messaging/wire": 1,
     "statestore": 2, "messaging/bus": 2, "messaging/channel": 2, "sdk": 2, "runtime/observe": 2, "runtime/zygote": 2,
-    "runtime/cli": 2,
     "runtime/catalog": 3, "runtime/cluster": 3,
     "runtime/worker": 4,
     "runtime/invoke": 5,
     "runtime/router": 6,
     "runtime/gateway": 7, "runtime/trigger": 7, "runtime/workflow": 7,
-    "runtime/node": 8,
+    "runtime/node": 8, "runtime/cli": 8,
     "sdk/testkit": 9, "examples": 9, "bench": 9, "tests": 9,
 }
 
@@ -56,7 +55,7 @@ FOREIGN = {
     "yaml.h": ["runtime/catalog/manifest.c", "runtime/catalog/yaml_doc.[ch]", "runtime/node/config.c"],
     "curl/*": ["runtime/cli/client.c"],
     "jansson.h": ["runtime/gateway/*.c", "runtime/catalog/*.c", "runtime/cli/*", "runtime/invoke/*.c"],
-    "sodium.h": ["runtime/catalog/artifact.c", "runtime/invoke/idempotency.c", "runtime/cli/*.c"],
+    "sodium.h": ["runtime/catalog/artifact.c", "runtime/gateway/admin_state.c", "runtime/invoke/idempotency.c", "runtime/cli/*.c"],
     "seccomp.h": ["runtime/sandbox/sandbox_linux.c"],
     "linux/landlock.h": ["runtime/sandbox/sandbox_linux.c"],
     "xxhash.h": ["runtime/base/hash.c"],
