@@ -2,11 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/src/arena.h"
 
+#include <errno.h>
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#include "runtime/base/check.h"
 
 enum { ALIGNMENT = alignof(max_align_t), FIRST_CHUNK_BYTES = 64 * 1024, CHUNK_BYTES_MAX = 4 * 1024 * 1024 };
 
@@ -30,8 +29,11 @@ static void add_chunk(struct stead__arena *arena, size_t size)
     size_t need = size <= SIZE_MAX / 2 ? size + sizeof(struct stead__chunk) : SIZE_MAX;
     if (chunk_size < need) chunk_size = need;
     struct stead__chunk *chunk = malloc(chunk_size);
-    if (!chunk && arena->exhausted) arena->exhausted(arena->exhausted_ctx);
-    CHECK(chunk != NULL);
+    if (!chunk)
+    {
+        errno = ENOMEM;
+        abort();
+    }
     chunk->older = arena->chunks;
     chunk->size = chunk_size;
     arena->chunks = chunk;

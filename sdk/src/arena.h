@@ -12,14 +12,12 @@ struct stead__arena {
     struct stead__chunk *chunks; /* the newest first; the oldest is kept by reset */
     char *next; /* free bytes of the newest chunk */
     char *end;
-    /* Called when the system has no memory; must not return. NULL: the process is aborted. */
-    void (*exhausted)(void *ctx);
-    void *exhausted_ctx;
 };
 
 #define STEAD__ARENA_INIT ((struct stead__arena){0})
 
-/* Never NULL; aligned for every type, not zeroed. */
+/* Never NULL: without memory the process aborts with errno ENOMEM, by which a worker's end is told from a crash. Aligned
+ * for every type, not zeroed. */
 void *stead__arena_alloc(struct stead__arena *arena, size_t size);
 /* A zero-terminated copy. */
 char *stead__arena_text(struct stead__arena *arena, struct slice text);

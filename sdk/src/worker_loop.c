@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -50,7 +52,7 @@ struct worker {
     uint32_t peak_kib;
     volatile sig_atomic_t in_handler; /* a handler runs: `out` is whole and at rest */
     struct err err;
-    char signal_stack[SIGNAL_STACK_BYTES];
+    alignas(max_align_t) char signal_stack[SIGNAL_STACK_BYTES];
 };
 
 /* The one worker of this process, for signal and exit handlers, which get no argument. */
@@ -134,25 +136,6 @@ static void catch_signals(struct worker *worker)
     for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
         CHECK(sigaction(fatal[i], &action, NULL) == 0);
     CHECK(sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL) == 0);
-}
-
-/* Memory is exhausted inside of a handler: its caller is told, then the process ends, because there is no way back. */
-static void on_exhausted(void *ctx)
-{
-    struct worker *worker = ctx;
-    worker->in_handler = 0;
-    static struct wire_result result;
-    result = (struct wire_result){
-        .id = worker->invoke.id,
-        .outcome = WIRE_OUTCOME_STATUS,
-        .status = STATUS_FUNCTION_OUT_OF_MEMORY,
-        .failure = SLICE("stead_alloc: the memory limit is reached"),
-        .http_status = 200,
-    };
-    flush(worker);
-    wire_result_encode(&worker->out, &result);
-    flush(worker);
-    _exit(0);
 }
 
 static void on_log(void *owner, uint64_t invocation, enum stead_log_level level, struct slice text)
@@ -281,8 +264,6 @@ static void start(struct worker *worker, const struct stead__worker_config *conf
     stead__ctx_init(&worker->ctx, config->snapshot);
     worker->ctx.owner = worker;
     worker->ctx.log = on_log;
-    worker->ctx.arena.exhausted = on_exhausted;
-    worker->ctx.arena.exhausted_ctx = worker;
     the_worker = worker;
     catch_signals(worker);
     CHECK(atexit(send_finished) == 0);
