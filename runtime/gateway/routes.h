@@ -1,8 +1,10 @@
 /* routes.h - which app and function a method and a path mean: pure, built anew for each change of the catalog. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// Own routes of the manifests come first, the more literal one winning; then /{app}/{function}[/{entity...}], any
-// method. A table never changes once built: the owner builds the next one and swaps the pointer; what a match returned
+// Own routes of the manifests come first, then /{app}/{function}[/{entity...}] with any method. Where several own
+// routes fit, the one that is literal earlier in the path wins. A route answers HEAD where it answers GET. Segments are
+// compared decoded, so /caf%C3%A9 and its raw pattern are the same; %2F never separates segments.
+// A table does not change once it is in use: the owner builds the next one and swaps the pointer; what a match returned
 // that must outlive the table is copied by the caller.
 #pragma once
 
@@ -16,8 +18,9 @@ struct routes;
 
 enum { ROUTE_PARAMS_MAX = 8, ROUTE_SEGMENTS_MAX = 16 };
 
-/* `pattern` is "/carts/{entity}/items/{item}": segments are literal or one {name}; {entity} addresses the invocation;
- * a last segment {name...} takes the rest of the path. */
+/* `pattern` is "/carts/{entity}/items/{item}": segments are literal or one {name}, which takes one segment that is not
+ * empty; a last segment {name...} takes the rest of the path; {entity} addresses the invocation. A pattern of more than
+ * one segment begins with a literal that is not the name of another app: nobody can take over /{app}/{function}. */
 struct route_spec {
     const char *app;
     const char *function;
@@ -25,13 +28,13 @@ struct route_spec {
     const char *pattern;
 };
 
-/* A builder: functions and routes are added, then the table is frozen by its first match. */
 struct routes *routes_create(void);
 void routes_destroy(struct routes *routes);
 /* Makes /{app} and /{app}/{function} known; an app may have no function. */
 void routes_add_app(struct routes *routes, const char *app);
 void routes_add_function(struct routes *routes, const char *app, const char *function);
-/* MANIFEST_INVALID: the pattern is not one; ALREADY_EXISTS: a route of an app (named) means the same requests. */
+/* Apps first, then routes. MANIFEST_INVALID: the pattern is not one; ALREADY_EXISTS: a route of an app (named) means the
+ * same requests, or the path of another app. */
 MUST_CHECK enum status routes_add(struct routes *routes, const struct route_spec *spec, struct err *err);
 /* The deploy check: would the routes of a new version of `app` conflict with those of the other apps or among
  * themselves? Looks through routes of `app` in the table: they are about to be replaced. Same statuses. */
