@@ -121,8 +121,8 @@ static void send_finished(void)
  * runs again, or abort() raises it again, or it is pending from this raise. */
 static void on_fatal_signal(int number)
 {
-    const struct stead__worker_config *config = the_worker ? the_worker->config : NULL;
-    if (config && config->on_fatal) config->on_fatal(config->fatal_ctx, number);
+    const struct worker *worker = the_worker;
+    if (worker && worker->config->on_fatal) worker->config->on_fatal(worker->config->fatal_ctx, number);
     send_finished();
     raise(number);
 }
