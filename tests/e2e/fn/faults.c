@@ -1,10 +1,10 @@
 /* faults.c - functions that do what no function should, and a few that behave; for the end-to-end tests. */
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <stead/stead.h>
@@ -41,8 +41,7 @@ STEAD_FUNCTION(slow)
 {
     int64_t ms = stead_query_i64(ctx, "ms", 100);
     stead_log(ctx, STEAD_INFO, "slow begins");
-    struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
+    poll(NULL, 0, (int)ms);
     return stead_reply(ctx, "%lld\n", (long long)stead_add(ctx, "count", 1));
 }
 
@@ -94,7 +93,8 @@ STEAD_FUNCTION(loops)
 /* Deaf to everything that can be ignored. */
 STEAD_FUNCTION(loops_deaf)
 {
-    for (int number = 1; number < 32; number++) signal(number, SIG_IGN);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    for (int number = 1; number < 32; number++) sigaction(number, &ignore, NULL);
     for (volatile int i = 0;; i++) continue;
 }
 
