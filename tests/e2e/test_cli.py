@@ -89,7 +89,7 @@ class Alone(Case):
         return subprocess.run([program("stead"), *arguments], capture_output=True, text=True, timeout=60)
 
     def test_an_unreachable_node_is_told(self):
-        done = self.run_stead("apps", "--admin", str(self.make_dir() / "none.sock"))
+        done = self.run_stead("--admin", str(self.make_dir() / "none.sock"), "apps")
         self.assertNotEqual(0, done.returncode)
         self.assertIn("unavailable", done.stderr)
         self.assertIn("none.sock", done.stderr)

@@ -1,6 +1,5 @@
 """test_functions.py - functions that fail, crash, exit, hang, grow and flood: a clear error, and the node goes on."""
 # SPDX-License-Identifier: Apache-2.0
-import os
 import sys
 import time
 from pathlib import Path
@@ -76,15 +75,15 @@ class Functions(NodeCase):
         reply = self.call("floods_stdout")
         if reply.status != 200:
             self.assertIn(reply.error["code"], ("function_timeout", "function_crashed"))
-        self.assertLess(self.resident_mb(), 400)
-        self.assertLess(self.data_mb(), 100)
+        self.assertLess(self.node.resident_mb(), 400)
+        self.assertLess(self.node.data_mb(), 100)
         self.assertLess(sum(map(len, self.node.log.lines)), 10 << 20)
         self.assert_nothing_kept()
 
     def test_a_flood_of_log_lines_is_kept_within_bounds(self):
         self.call("floods_log")
-        self.assertLess(self.resident_mb(), 400)
-        self.assertLess(self.data_mb(), 100)
+        self.assertLess(self.node.resident_mb(), 400)
+        self.assertLess(self.node.data_mb(), 100)
         self.assert_nothing_kept()
 
     def test_closed_descriptors_end_only_the_worker(self):
@@ -138,18 +137,6 @@ class Functions(NodeCase):
         for _ in range(30):
             self.assert_error(self.call("segfaults"), 502, "function_crashed")
         self.assert_nothing_kept()
-
-    def resident_mb(self):
-        with open(f"/proc/{self.node.process.pid}/status") as status:
-            line = next(line for line in status if line.startswith("VmRSS"))
-        return int(line.split()[1]) // 1024
-
-    def data_mb(self):
-        """What the data directory takes on disk; files are sparse."""
-        total = 0
-        for root, _, files in os.walk(self.node.data):
-            total += sum(os.lstat(os.path.join(root, name)).st_blocks * 512 for name in files)
-        return total >> 20
 
 
 if __name__ == "__main__":

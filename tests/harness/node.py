@@ -183,6 +183,15 @@ class Node:
             raise AssertionError(f"no log line matches {pattern!r}:\n{self.log_text()}")
         return match
 
+    def resident_mb(self):
+        """Memory of the daemon alone."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) // 1024
+
+    def data_mb(self):
+        """What the data directory takes on disk; files are sparse."""
+        return sum(path.lstat().st_blocks * 512 for path in self.data.rglob("*")) >> 20
+
     # ---- asking ----
 
     def client(self, timeout_s=30.0):
@@ -202,7 +211,7 @@ class Node:
         return self.request("POST", target, body, headers)
 
     def cli_command(self, *arguments):
-        return [program("stead"), arguments[0], "--admin", str(self.data / "admin.sock"), *map(str, arguments[1:])]
+        return [program("stead"), "--admin", str(self.data / "admin.sock"), *map(str, arguments)]
 
     def cli(self, *arguments, check=True, stdin=b"", timeout_s=60):
         """`stead ARGUMENTS` against this node."""

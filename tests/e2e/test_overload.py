@@ -1,0 +1,177 @@
+"""test_overload.py - more than the node can take: a clear answer at once, memory within bounds, and it recovers."""
+# SPDX-License-Identifier: Apache-2.0
+import collections
+import socket
+import sys
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+
+from faults import SOURCE, faults_app
+from harness.apps import make_app
+from harness.case import Case, main
+from harness.http import request_bytes
+from harness.swarm import Swarm
+
+
+class Flood:
+    """One request after another; counts the answers."""
+
+    def __init__(self, data, count):
+        self.data = data
+        self.left = count
+        self.seen = collections.Counter()
+        self.odd = []
+
+    def next(self):
+        if self.left == 0:
+            return None
+        self.left -= 1
+        return self.data
+
+    def done(self, reply):
+        what = reply.status if reply.status == 200 else reply.error["code"]
+        self.seen[what] += 1
+        if reply.status in (429, 503) and "retry-after" not in reply.headers:
+            self.odd.append(f"no Retry-After: {reply}")
+
+    def lost(self):
+        self.seen["lost"] += 1
+
+
+def flood(test, node, data, clients, count):
+    floods = [Flood(data, count) for _ in range(clients)]
+    with Swarm(node.address, floods) as swarm:
+        test.assertTrue(swarm.finish(60), "requests hang")
+    for one in floods:
+        test.assertEqual([], one.odd[:3])
+    return sum((one.seen for one in floods), collections.Counter())
+
+
+class Overload(Case):
+    def deployed(self, **options):
+        node = self.make_node(**options)
+        node.deploy(faults_app(self.make_dir()))
+        return node
+
+    def test_a_full_queue_is_answered_at_once_and_nothing_is_half_done(self):
+        node = self.make_node()
+        function = {"name": "slow", "concurrency": 1, "queue": 5, "timeout_ms": 20000}
+        node.deploy(make_app(self.make_dir(), "tiny", SOURCE, [function, "get"]))
+        began = time.monotonic()
+        seen = flood(self, node, request_bytes("POST", "/tiny/slow?ms=50"), clients=40, count=3)
+        self.assertEqual({200, "queue_full"}, set(seen), seen)
+        self.assertLess(time.monotonic() - began, 15)
+        self.assertEqual(str(seen[200]), self.assert_ok(node.post("/tiny/get")).text.strip())
+
+    def test_a_node_with_too_many_invocations_says_so(self):
+        node = self.deployed(flags=["--invocations_max=10"])
+        seen = flood(self, node, request_bytes("POST", "/faults/slow/x?ms=20"), clients=60, count=3)
+        self.assertLessEqual(set(seen), {200, "overloaded", "queue_full"}, seen)
+        self.assertGreater(seen["overloaded"], 0)
+        self.assertEqual(str(seen[200]), self.assert_ok(node.post("/faults/get/x")).text.strip())
+
+    def test_connections_beyond_the_limit_are_refused_and_those_within_live_on(self):
+        node = self.deployed(flags=["--http.connections_max=20"])
+        held = [node.client() for _ in range(20)]
+        for client in held:
+            self.addCleanup(client.close)
+            self.assert_ok(client.post("/faults/get/x"))
+        with node.client(timeout_s=10) as extra:
+            try:
+                self.assertEqual(503, extra.get("/healthz").status)
+            except ConnectionError:
+                pass
+        for client in held:
+            self.assert_ok(client.post("/faults/get/x"))
+        held.pop().close()
+        for _ in range(200):  # until the node has seen the goodbye
+            with node.client() as extra:
+                try:
+                    if extra.post("/faults/get/x").status == 200:
+                        return
+                except ConnectionError:
+                    continue
+        self.fail("the place of a closed connection is not given back")
+
+    def test_five_hundred_clients_on_one_entity_lose_no_update(self):
+        node = self.deployed()
+        seen = flood(self, node, request_bytes("POST", "/faults/add/hot"), clients=500, count=10)
+        self.assertLessEqual(set(seen), {200, "queue_full", "overloaded"}, seen)
+        self.assertEqual(str(seen[200]), self.assert_ok(node.post("/faults/get/hot")).text.strip())
+
+    def test_five_hundred_clients_without_an_entity_lose_no_update(self):
+        node = self.deployed()
+        seen = flood(self, node, request_bytes("POST", "/faults/add"), clients=500, count=4)
+        self.assertLessEqual(set(seen), {200, "queue_full", "overloaded", "conflict"}, seen)
+        self.assertEqual(str(seen[200]), self.assert_ok(node.post("/faults/get")).text.strip())
+        self.assertGreater(seen[200], 0)
+
+    def test_clients_that_go_away_leave_nothing_behind(self):
+        node = self.deployed()
+        self.assert_ok(node.post("/faults/get/x"))
+        descriptors = len(list(Path(f"/proc/{node.process.pid}/fd").iterdir()))
+        for i in range(300):
+            with node.client() as client:
+                client.send(request_bytes("POST", "/faults/slow/gone?ms=1"))
+                if i % 3 == 0:
+                    client.connect().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        # Behind all of them in the order of the entity.
+        count = int(self.assert_ok(node.post("/faults/slow/gone?ms=1")).text)
+        self.assertLessEqual(count, 301)
+        for _ in range(100):
+            left = len(list(Path(f"/proc/{node.process.pid}/fd").iterdir()))
+            if left <= descriptors + 5:
+                return
+            self.assert_ok(node.post("/faults/get/x"))
+        self.fail(f"{left} descriptors are open, {descriptors} were before")
+
+    def test_a_client_that_does_not_read_costs_bounded_memory(self):
+        node = self.deployed()
+        with node.client() as client:
+            sock = client.connect()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            for _ in range(60):
+                client.send(request_bytes("POST", f"/faults/big_reply?bytes={8 << 20}"))
+            for _ in range(20):
+                self.assert_ok(node.post("/faults/slow/x?ms=20"))
+            self.assertLess(node.resident_mb(), 700)
+            for _ in range(3):
+                self.assertEqual(8 << 20, len(client.read().body))
+        self.assert_ok(node.post("/faults/get/x"))
+
+    def test_many_large_bodies_at_once_cost_bounded_memory(self):
+        node = self.deployed()
+        body = bytes(15 << 20)
+        clients = [node.client() for _ in range(64)]
+        for client in clients:
+            self.addCleanup(client.close)
+            head = f"POST /faults/get/x HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            try:
+                client.send(head + body[:-1])  # all but the last byte: it has to be held
+            except ConnectionError:
+                pass
+        held = node.resident_mb()
+        self.assert_ok(node.post("/faults/get/x"))
+        self.assertLess(held, 600, "one gigabyte of bodies is held at once")
+
+    def test_many_slow_and_half_requests_do_not_stop_the_others(self):
+        node = self.deployed(flags=["--http.request_timeout_ms=2000"])
+        held = []
+        for i in range(300):
+            client = node.client()
+            self.addCleanup(client.close)
+            client.send(request_bytes("POST", "/faults/add/half", b"x" * 100)[: 10 + i % 100])
+            held.append(client)
+        began = time.monotonic()
+        for _ in range(50):
+            self.assert_ok(node.post("/faults/add/whole"))
+        self.assertLess(time.monotonic() - began, 5)
+        for client in held[:20]:
+            self.assertEqual(408, client.read().status)
+        self.assertEqual("0", node.post("/faults/get/half").text.strip())
+
+
+if __name__ == "__main__":
+    main()
