@@ -1,0 +1,261 @@
+/* testkit.c - the SDK's own invocation code over rows in memory; conflicts made to order. */
+// SPDX-License-Identifier: Apache-2.0
+#include "stead/testkit.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/base/check.h"
+#include "sdk/src/ctx.h"
+#include "statestore/kv/keyspace.h"
+
+/* A change of somebody else, waiting for its run. */
+struct interference {
+    struct interference *next;
+    struct buf change; /* a write set of one entry */
+};
+
+struct stead_testkit {
+    struct stead_ctx ctx;
+    struct stead__arena arena; /* of the rows */
+    struct stead__changes rows;
+    struct interference *waiting;
+    uint64_t runs;
+    struct wire_invoke invoke;
+    struct wire_result result;
+    /* What the caller was given. */
+    struct stead__arena reply_arena;
+    struct wire_headers reply_headers;
+    struct buf log;
+    struct buf text;
+};
+
+static void on_log(void *owner, uint64_t invocation, enum stead_log_level level, struct slice text)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    struct stead_testkit *kit = owner;
+    buf_printf(&kit->log, "%s: %.*s\n", names[level], SLICE_FMT(text));
+}
+
+struct stead_testkit *stead_testkit_create(void)
+{
+    struct stead_testkit *kit = mem_zalloc(sizeof *kit);
+    stead__ctx_init(&kit->ctx, NULL);
+    kit->ctx.owner = kit;
+    kit->ctx.log = on_log;
+    stead__changes_init(&kit->rows, &kit->arena);
+    return kit;
+}
+
+static void drop_first_interference(struct stead_testkit *kit)
+{
+    struct interference *first = kit->waiting;
+    kit->waiting = first->next;
+    buf_fini(&first->change);
+    free(first);
+}
+
+void stead_testkit_destroy(struct stead_testkit *kit)
+{
+    if (!kit) return;
+    while (kit->waiting) drop_first_interference(kit);
+    stead__ctx_reset(&kit->ctx);
+    stead__ctx_fini(&kit->ctx);
+    stead__arena_fini(&kit->arena);
+    stead__arena_fini(&kit->reply_arena);
+    buf_fini(&kit->log);
+    buf_fini(&kit->text);
+    free(kit);
+}
+
+/* ---- rows ---- */
+
+static void apply(struct stead_testkit *kit, struct slice writes)
+{
+    struct write_entry entry;
+    for (size_t offset = 0; write_set_next(writes, &offset, &entry);)
+        stead__changes_set(&kit->rows, entry.op, entry.key, entry.value);
+}
+
+/* A write set of one change. A test with an impossible key is a mistake in the test. */
+static void encode_change(struct buf *out, const char *entity, const char *name, const char *value)
+{
+    struct buf key = BUF_INIT;
+    CHECK(keyspace_row(&key, slice_cstr(entity), slice_cstr(name), NULL) == STATUS_OK);
+    struct slice bytes = value ? slice_cstr(value) : SLICE_EMPTY;
+    write_set_append(out, &(struct write_entry){value ? WRITE_PUT : WRITE_DELETE, buf_view(&key), bytes});
+    buf_fini(&key);
+}
+
+void stead_testkit_put(struct stead_testkit *kit, const char *entity, const char *name, const char *value)
+{
+    struct buf change = BUF_INIT;
+    encode_change(&change, entity, name, value);
+    apply(kit, buf_view(&change));
+    buf_fini(&change);
+}
+
+const char *stead_testkit_get(struct stead_testkit *kit, const char *entity, const char *name)
+{
+    struct buf key = BUF_INIT;
+    CHECK(keyspace_row(&key, slice_cstr(entity), slice_cstr(name), NULL) == STATUS_OK);
+    const struct stead__change *row = stead__changes_find(&kit->rows, buf_view(&key));
+    buf_fini(&key);
+    return row && row->op == WRITE_PUT ? stead__arena_text(&kit->reply_arena, row->value) : NULL;
+}
+
+const char *stead_testkit_dump(struct stead_testkit *kit)
+{
+    buf_reset(&kit->text);
+    for (const struct stead__change *row = kit->rows.first[0]; row; row = row->next[0])
+    {
+        struct slice entity, name;
+        if (row->op != WRITE_PUT || !keyspace_row_split(row->key, &entity, &name)) continue;
+        buf_append(&kit->text, entity);
+        buf_append_byte(&kit->text, ' ');
+        buf_append(&kit->text, name);
+        buf_append_byte(&kit->text, '=');
+        buf_append(&kit->text, row->value);
+        buf_append_byte(&kit->text, '\n');
+    }
+    return stead__arena_text(&kit->reply_arena, buf_view(&kit->text));
+}
+
+/* ---- conflicts ---- */
+
+void stead_testkit_interfere(struct stead_testkit *kit, const char *entity, const char *name,
+                             const char *value)
+{
+    struct interference *added = mem_zalloc(sizeof *added), **end = &kit->waiting;
+    encode_change(&added->change, entity, name, value);
+    while (*end) end = &(*end)->next;
+    *end = added;
+}
+
+static bool is_read(struct slice reads, struct slice key)
+{
+    struct read_entry entry;
+    for (size_t offset = 0; read_set_next(reads, &offset, &entry);)
+    {
+        bool above = slice_compare(entry.low, key) <= 0;
+        bool below = entry.high.size == 0 || slice_compare(key, entry.high) < 0;
+        if (entry.kind == READ_KEY ? slice_equal(entry.low, key) : above && below) return true;
+    }
+    return false;
+}
+
+/* The change that was waiting for this run happens; true when the run had read what it changes. */
+static bool somebody_interferes(struct stead_testkit *kit)
+{
+    if (!kit->waiting) return false;
+    struct write_entry entry;
+    size_t offset = 0;
+    CHECK(write_set_next(buf_view(&kit->waiting->change), &offset, &entry));
+    bool conflict = is_read(kit->result.reads, entry.key);
+    apply(kit, buf_view(&kit->waiting->change));
+    drop_first_interference(kit);
+    return conflict;
+}
+
+/* ---- an invocation ---- */
+
+static struct slice text_or(const char *text, const char *fallback)
+{
+    return slice_cstr(text ? text : fallback);
+}
+
+static void fill_headers(struct stead_testkit *kit, const char *const *headers)
+{
+    struct wire_headers *to = &kit->invoke.headers;
+    to->count = 0;
+    for (; headers && headers[0]; headers += 2)
+    {
+        CHECK(to->count < WIRE_HEADERS_MAX && headers[1] != NULL);
+        char *name = stead__arena_text(&kit->reply_arena, slice_cstr(headers[0]));
+        for (char *at = name; *at; at++) *at = (char)tolower((unsigned char)*at);
+        to->items[to->count++] = (struct wire_header){slice_cstr(name), slice_cstr(headers[1])};
+    }
+}
+
+static void fill_invoke(struct stead_testkit *kit, const struct stead_testkit_request *request)
+{
+    static const struct stead_testkit_request nothing;
+    if (!request) request = &nothing;
+    struct wire_invoke *invoke = &kit->invoke;
+    invoke->ident = SLICE("00000000000000000000000000");
+    invoke->function = SLICE("under_test");
+    invoke->entity = text_or(request->entity, "");
+    invoke->timeout_ms = request->timeout_ms ? request->timeout_ms : 10000;
+    invoke->validate = kit->waiting != NULL; /* the read set tells conflicts */
+    invoke->method = text_or(request->method, "POST");
+    invoke->path = text_or(request->path, "/");
+    invoke->query = text_or(request->query, "");
+    invoke->body = text_or(request->body, "");
+    if (request->body_size > 0) invoke->body.size = request->body_size;
+    fill_headers(kit, request->headers);
+}
+
+/* One run over a copy of the rows, which serves as the chain that it belongs to. */
+static void run(struct stead_testkit *kit, stead__handler_fn handler, uint32_t attempt)
+{
+    struct stead__view *view = &kit->ctx.view;
+    kit->invoke.id = kit->invoke.chain = ++kit->runs;
+    kit->invoke.attempt = attempt;
+    stead__ctx_reset(&kit->ctx);
+    stead__view_begin(view, kit->invoke.chain, true);
+    stead__changes_merge(&view->chain, &kit->rows);
+    stead__ctx_run(&kit->ctx, &kit->invoke, handler, &kit->result);
+}
+
+static void keep_headers(struct stead_testkit *kit)
+{
+    kit->reply_headers.count = kit->result.headers.count;
+    for (size_t i = 0; i < kit->result.headers.count; i++)
+    {
+        struct wire_header header = kit->result.headers.items[i];
+        kit->reply_headers.items[i].name = slice_cstr(stead__arena_text(&kit->reply_arena, header.name));
+        kit->reply_headers.items[i].value = slice_cstr(stead__arena_text(&kit->reply_arena, header.value));
+    }
+}
+
+static int caller_status(const struct wire_result *result)
+{
+    if (result->outcome == WIRE_OUTCOME_STATUS) return status_http(result->status);
+    bool plain_error = result->outcome == WIRE_OUTCOME_ERROR && result->http_status == 200;
+    return plain_error ? status_http(STATUS_FUNCTION_ERROR) : (int)result->http_status;
+}
+
+struct stead_testkit_reply stead_testkit_invoke(struct stead_testkit *kit,
+                                                enum stead_status (*handler)(struct stead_ctx *ctx),
+                                                const struct stead_testkit_request *request)
+{
+    stead__arena_reset(&kit->reply_arena);
+    fill_invoke(kit, request);
+    uint32_t attempts = 0;
+    do run(kit, handler, ++attempts);
+    while (somebody_interferes(kit));
+    if (kit->result.outcome == WIRE_OUTCOME_OK) apply(kit, kit->result.writes);
+    keep_headers(kit);
+    return (struct stead_testkit_reply){
+        .status = kit->result.outcome == WIRE_OUTCOME_OK ? STEAD_OK : kit->ctx.failure.status,
+        .http_status = caller_status(&kit->result),
+        .failure = stead__arena_text(&kit->reply_arena, kit->result.failure),
+        .body = stead__arena_text(&kit->reply_arena, kit->result.body),
+        .body_size = kit->result.body.size,
+        .attempts = attempts,
+    };
+}
+
+const char *stead_testkit_header(struct stead_testkit *kit, const char *name)
+{
+    for (size_t i = 0; i < kit->reply_headers.count; i++)
+        if (slice_is(kit->reply_headers.items[i].name, name)) return kit->reply_headers.items[i].value.data;
+    return NULL;
+}
+
+const char *stead_testkit_log(struct stead_testkit *kit)
+{
+    return buf_cstr(&kit->log);
+}
