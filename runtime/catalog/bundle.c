@@ -5,6 +5,7 @@
 #include <msgpack.h>
 
 #include "runtime/base/check.h"
+#include "runtime/catalog/msgpack_shape.h"
 
 static int append(void *ctx, const char *data, size_t size)
 {
@@ -96,7 +97,8 @@ enum status bundle_decode(struct slice bytes, struct bundle *bundle, struct err 
     size_t offset = 0;
     enum status status;
     /* The unpacked objects point into `bytes`; only the tree itself is allocated and goes before the return. */
-    if (msgpack_unpack_next(&unpacked, bytes.data, bytes.size, &offset) != MSGPACK_UNPACK_SUCCESS ||
+    if (!msgpack_shape_valid(bytes) ||
+        msgpack_unpack_next(&unpacked, bytes.data, bytes.size, &offset) != MSGPACK_UNPACK_SUCCESS ||
         offset != bytes.size)
         status = err_set(err, STATUS_INVALID_ARGUMENT, "bundle: is not msgpack");
     else

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "runtime/base/check.h"
+#include "runtime/catalog/msgpack_shape.h"
 #include "statestore/kv/keyspace.h"
 
 enum { RECORD_FORMAT = 1, RECORD_FIELDS = 3, VERSION_FIELDS = 4 };
@@ -172,7 +173,8 @@ enum status catalog_record_decode(struct slice name, struct slice record, struct
     msgpack_unpacked_init(&unpacked);
     size_t offset = 0;
     enum status status;
-    if (msgpack_unpack_next(&unpacked, record.data, record.size, &offset) != MSGPACK_UNPACK_SUCCESS ||
+    if (!msgpack_shape_valid(record) ||
+        msgpack_unpack_next(&unpacked, record.data, record.size, &offset) != MSGPACK_UNPACK_SUCCESS ||
         offset != record.size)
         status = err_set(err, STATUS_STORE_CORRUPT, "is not msgpack");
     else
