@@ -54,7 +54,7 @@ FOREIGN = {
     "cyaml/*": ["runtime/catalog/manifest.c", "runtime/catalog/yaml_doc.[ch]", "runtime/node/config.c"],
     "yaml.h": ["runtime/catalog/manifest.c", "runtime/catalog/yaml_doc.[ch]", "runtime/node/config.c"],
     "curl/*": ["runtime/cli/client.c"],
-    "jansson.h": ["runtime/gateway/*.c", "runtime/catalog/*.c", "runtime/cli/*", "runtime/invoke/*.c"],
+    "jansson.h": ["runtime/gateway/admin*", "runtime/catalog/*.c", "runtime/cli/*", "runtime/invoke/*.c"],
     "sodium.h": ["runtime/catalog/artifact.c", "runtime/gateway/admin_state.c", "runtime/invoke/idempotency.c", "runtime/cli/*.c"],
     "seccomp.h": ["runtime/sandbox/sandbox_linux.c"],
     "linux/landlock.h": ["runtime/sandbox/sandbox_linux.c"],
@@ -299,6 +299,14 @@ def rule_links_in_docs(tree):
                 yield path, number, f"link to {target}, which does not exist"
 
 
+def rule_pages(tree):
+    """Documents that code speaks of exist."""
+    for path, text in tree.matching("*.c", "*.h", "*.def", "*.txt"):
+        for number, match in lines_matching(text, r"(?<![\w/])(docs/[\w./-]+\.(?:md|[158]))\b"):
+            if match.group(1) not in tree.files:
+                yield path, number, f"speaks of {match.group(1)}, which does not exist"
+
+
 MODULE = re.compile(r"stead_module\(\s*(\w+)(.*?)\)", re.S)
 
 
@@ -350,7 +358,7 @@ def rule_link_graph(tree):
 
 
 RULES = [rule_caption, rule_header, rule_layer, rule_foreign, rule_banned, rule_sleep, rule_unfinished, rule_whitespace,
-         rule_links_in_docs, rule_link_graph]
+         rule_links_in_docs, rule_pages, rule_link_graph]
 
 
 # ---- built programs ---------------------------------------------------------------------------------------------
@@ -395,6 +403,7 @@ PLANTED = {
     rule_whitespace: [c_file("runtime/base/a.c", "int x; \n"), c_file("runtime/base/a.c", "int x;"),
                       c_file("runtime/base/a.c", "\tint x;\n"), {"a.md": "x\r\n"}],
     rule_links_in_docs: [{"docs/a.md": "[x](nowhere.md)\n"}],
+    rule_pages: [c_file("runtime/base/a.c", "/* see docs/nowhere.md. */\n")],
     rule_link_graph: [
         {"runtime/base/CMakeLists.txt": "stead_module(base SOURCES a.c DEPS loop)\n",
          "runtime/loop/CMakeLists.txt": "stead_module(loop SOURCES a.c)\n"},
