@@ -75,6 +75,18 @@ function(stead_fuzzer name)
   endif()
 endfunction()
 
+# stead_bench(NAME SOURCES bench_x.c DEPS module ...)
+#   A micro benchmark, bin/bench_NAME, for `./dev bench NAME`; reports with bench/micro/micro.h.
+function(stead_bench name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(bench_${name} ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/bench/micro/micro.c)
+  target_link_libraries(bench_${name} PRIVATE stead_flags)
+  foreach(dep base ${ARG_DEPS})
+    target_link_libraries(bench_${name} PRIVATE stead_${dep})
+  endforeach()
+  set_target_properties(bench_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()
+
 pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(seccomp REQUIRED IMPORTED_TARGET libseccomp)

@@ -1,8 +1,6 @@
 /* bench_wire.c - what a frame costs: encode and decode of a typical invoke and its result, nanoseconds each. */
 // SPDX-License-Identifier: Apache-2.0
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "bench/micro/micro.h"
 #include "messaging/wire/wire.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
@@ -78,27 +76,32 @@ static void result_decode(void)
     CHECK(wire_result_decode(payload(), &message, NULL) == STATUS_OK);
 }
 
-static void measure(const char *name, void (*step)(void))
+enum { OPERATIONS = 1000 };
+
+static uint64_t sample(void *ctx)
 {
-    enum { STEPS = 200000, RUNS = 5 };
-    uint64_t best = UINT64_MAX;
-    for (int run = 0; run < RUNS; run++)
-    {
-        uint64_t begin = clock_monotonic_ns(clock_real());
-        for (int i = 0; i < STEPS; i++) step();
-        uint64_t took = clock_monotonic_ns(clock_real()) - begin;
-        if (took < best) best = took;
-    }
-    printf("%-14s %4llu ns   frame of %zu bytes\n", name, (unsigned long long)(best / STEPS), out.size);
+    void (*const *step)(void) = ctx;
+    uint64_t begin = clock_monotonic_ns(clock_real());
+    for (int i = 0; i < OPERATIONS; i++) (*step)();
+    return clock_monotonic_ns(clock_real()) - begin;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    static const struct {
+        const char *name;
+        void (*step)(void);
+    } cases[] = {
+        {"invoke encode", invoke_encode},
+        {"invoke decode", invoke_decode},
+        {"result encode", result_encode},
+        {"result decode", result_decode},
+    };
+    struct micro micro;
+    micro_init(&micro, "wire", argc, argv);
     set_up();
-    measure("invoke encode", invoke_encode);
-    measure("invoke decode", invoke_decode);
-    measure("result encode", result_encode);
-    measure("result decode", result_decode);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        micro_case(&micro, cases[i].name, 0, OPERATIONS, sample, (void *)&cases[i].step);
     buf_fini(&out);
     return 0;
 }
