@@ -16,7 +16,7 @@ struct micro {
 /* --json, --seconds N; exits with a usage message for anything else. */
 void micro_init(struct micro *micro, const char *bench, int argc, char **argv);
 
-/* Runs `sample` until the time is up. It does `operations` of them and returns the nanoseconds that they took; a sample
- * is one point of the percentiles. `keys` 0: not about keys. */
+/* Runs `sample` until the time is up. It does `operations` of them and returns the nanoseconds that they
+ * took; a sample is one point of the percentiles. `keys` 0: not about keys. */
 void micro_case(struct micro *micro, const char *name, uint64_t keys, uint32_t operations,
                 uint64_t (*sample)(void *ctx), void *ctx);

@@ -1,8 +1,9 @@
 /* msgpack.c - msgpack-c behind a writer and a cursor; the only file that sees it. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writing uses msgpack-c's packer on a struct buf. Reading uses its parser with our own callbacks instead of its object
-// tree: the tree is allocated from sizes that the sender announces, ours is an array of fixed size that is refused when full.
+// Writing uses msgpack-c's packer on a struct buf. Reading uses its parser with our own callbacks
+// instead of its object tree: the tree is allocated from sizes that the sender announces, ours is an
+// array of fixed size that is refused when full.
 #include "messaging/wire/msgpack.h"
 
 #include <assert.h>
@@ -88,8 +89,8 @@ void mp_end(struct mp_writer *writer)
 
 enum { REFUSE = -1 };
 
-/* msgpack-c's parser is a template: it calls token_<kind> for each value, in the order of the bytes. What it would
- * build, the object, is nothing here. */
+/* msgpack-c's parser is a template: it calls token_<kind> for each value, in the order of the bytes.
+ * What it would build, the object, is nothing here. */
 typedef char no_object;
 
 static int token_add(struct mp_reader *reader, struct mp_token token)
@@ -203,8 +204,8 @@ static no_object token_root(struct mp_reader **reader)
 #include <msgpack/unpack_template.h>
 #pragma GCC diagnostic pop
 
-/* Fills reader->tokens; 1 when the payload begins with a whole value, whose size is then *size, 0 when it ends too
- * early, negative when it is refused. */
+/* Fills reader->tokens; 1 when the payload begins with a whole value, whose size is then *size, 0 when
+ * it ends too early, negative when it is refused. */
 static int tokenize(struct mp_reader *reader, struct slice payload, size_t *size)
 {
     struct token_parser_context parser;

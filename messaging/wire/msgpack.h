@@ -1,9 +1,10 @@
 /* msgpack.h - flat msgpack arrays, written field by field and read through a cursor that cannot leave the bytes. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// Internal to messaging/wire; msgpack.c is the only file that sees msgpack-c. A message is one array of numbers,
-// booleans, texts and bytes, and of arrays of texts one level below. Reading never allocates: slices point into the
-// payload, and a payload with more parts than a message can have is refused before anything is made of them.
+// Internal to messaging/wire; msgpack.c is the only file that sees msgpack-c. A message is one array of
+// numbers, booleans, texts and bytes, and of arrays of texts one level below. Reading never allocates:
+// slices point into the payload, and a payload with more parts than a message can have is refused before
+// anything is made of them.
 #pragma once
 
 #include <stdint.h>
@@ -43,8 +44,8 @@ struct mp_token {
     };
 };
 
-/* The first misfit is remembered and everything after it reads as empty, so that decoding reads like the schema and is
- * judged once, at the end. */
+/* The first misfit is remembered and everything after it reads as empty, so that decoding reads like the
+ * schema and is judged once, at the end. */
 struct mp_reader {
     size_t count; /* tokens */
     size_t next;

@@ -1,9 +1,10 @@
 /* wire.h - the messages between the daemon, its zygotes and its workers, as structs; encode and decode, no I/O. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// A frame is a 4-byte little-endian length and that many bytes of msgpack: an array whose first element is the type
-// and whose others are the fields in the order of the struct. Decoded slices point into the frame: they live as long as
-// its bytes. Whatever does not fit exactly is refused with FUNCTION_PROTOCOL; nothing is read beyond the frame.
+// A frame is a 4-byte little-endian length and that many bytes of msgpack: an array whose first element
+// is the type and whose others are the fields in the order of the struct. Decoded slices point into the
+// frame: they live as long as its bytes. Whatever does not fit exactly is refused with
+// FUNCTION_PROTOCOL; nothing is read beyond the frame.
 #pragma once
 
 #include <stdint.h>
@@ -52,8 +53,8 @@ struct wire_invoke {
     uint64_t snapshot; /* sequence number */
     uint64_t txn; /* LMDB's number of the snapshot */
     struct slice meta; /* STORE_META_BYTES, or empty: the snapshot of the frame before */
-    /* Not 0: the writes of earlier successful runs of the same chain are visible; another value drops them. All runs
-     * of a chain read the same snapshot. */
+    /* Not 0: the writes of earlier successful runs of the same chain are visible; another value drops
+     * them. All runs of a chain read the same snapshot. */
     uint64_t chain;
     bool validate; /* the result needs its read set even when it wrote nothing */
     uint32_t attempt; /* 1, 2, ... after conflicts */
@@ -76,8 +77,8 @@ struct wire_result {
     enum wire_outcome outcome;
     enum status status; /* for WIRE_OUTCOME_STATUS, else STATUS_OK */
     struct slice failure; /* its own words when the outcome is not OK */
-    /* Of the reply; 200 when the handler set none. With WIRE_OUTCOME_ERROR the status of the error that the caller
-     * gets (stead_reject), or 200 when the handler chose none: then FUNCTION_ERROR's own. */
+    /* Of the reply; 200 when the handler set none. With WIRE_OUTCOME_ERROR the status of the error that
+     * the caller gets (stead_reject), or 200 when the handler chose none: then FUNCTION_ERROR's own. */
     uint32_t http_status;
     struct wire_headers headers;
     struct slice body;
@@ -103,13 +104,14 @@ void wire_invoke_encode(struct buf *out, const struct wire_invoke *message);
 void wire_result_encode(struct buf *out, const struct wire_result *message);
 void wire_log_encode(struct buf *out, const struct wire_log *message);
 
-/* Finds the frame at the beginning of `bytes`: true and the payload (without its length) when it is whole; *need is the
- * number of bytes of the whole frame, or WIRE_LENGTH_BYTES while even that is not known. FUNCTION_PROTOCOL when the
- * announced length exceeds BOUND_FRAME_BYTES_MAX or is 0. */
+/* Finds the frame at the beginning of `bytes`: true and the payload (without its length) when it is
+ * whole; *need is the number of bytes of the whole frame, or WIRE_LENGTH_BYTES while even that is not
+ * known. FUNCTION_PROTOCOL when the announced length exceeds BOUND_FRAME_BYTES_MAX or is 0. */
 MUST_CHECK enum status wire_frame_next(struct slice bytes, struct slice *payload, size_t *need, bool *whole,
                                        struct err *err);
-/* Below: on failure the message's content is unspecified. Whether names, sets and header texts make sense is for the
- * reader of the message to check; here they only have the right shape and lie inside of the payload. */
+/* Below: on failure the message's content is unspecified. Whether names, sets and header texts make
+ * sense is for the reader of the message to check; here they only have the right shape and lie inside of
+ * the payload. */
 
 /* Type of a payload; FUNCTION_PROTOCOL when it has none. */
 MUST_CHECK enum status wire_type_of(struct slice payload, enum wire_type *type, struct err *err);

@@ -16,8 +16,8 @@ struct stead__arena {
 
 #define STEAD__ARENA_INIT ((struct stead__arena){0})
 
-/* Never NULL: without memory the process aborts with errno ENOMEM, by which a worker's end is told from a crash. Aligned
- * for every type, not zeroed. */
+/* Never NULL: without memory the process aborts with errno ENOMEM, by which a worker's end is told from
+ * a crash. Aligned for every type, not zeroed. */
 void *stead__arena_alloc(struct stead__arena *arena, size_t size);
 /* A zero-terminated copy. */
 char *stead__arena_text(struct stead__arena *arena, struct slice text);

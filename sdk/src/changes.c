@@ -17,8 +17,8 @@ void stead__changes_clear(struct stead__changes *changes)
     changes->count = changes->bytes = 0;
 }
 
-/* Walks down to the place of `key`: above[i] becomes the link on level i that leads to the first change >= key. Returns
- * the last change < key, or NULL. */
+/* Walks down to the place of `key`: above[i] becomes the link on level i that leads to the first change
+ * >= key. Returns the last change < key, or NULL. */
 static struct stead__change *descend(const struct stead__changes *changes, struct slice key,
                                      struct stead__change **above[])
 {
@@ -108,7 +108,8 @@ void stead__changes_set(struct stead__changes *changes, enum write_op op, struct
     changes->bytes += value.size - change->value.size;
     if (change->lent || value.size > change->capacity)
     {
-        /* A value that grows again and again, in one run or over a chain, must not use memory for each of its sizes. */
+        /* A value that grows again and again, in one run or over a chain, must not use memory for each
+         * of its sizes. */
         size_t capacity = change->capacity > 0 ? value.size + value.size / 4 : value.size;
         change->value.data = stead__arena_alloc(changes->arena, capacity);
         change->capacity = capacity;

@@ -1,8 +1,9 @@
 /* changes.h - an ordered map of row changes: the write set of an invocation, and the writes of a chain before it. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// A skip list in an arena: changes are only added or replaced, never taken out, so that a scan may stand on one while the
-// handler writes. A value that was lent to the handler is not overwritten, because it is promised to it until the end.
+// A skip list in an arena: changes are only added or replaced, never taken out, so that a scan may stand
+// on one while the handler writes. A value that was lent to the handler is not overwritten, because it
+// is promised to it until the end.
 #pragma once
 
 #include <stdint.h>

@@ -302,7 +302,8 @@ static void next_id_chance(struct stead_ctx *ctx)
     for (int i = STEAD__ID_CHANCE_BYTES - 1; i >= 0 && ++ctx->id_chance[i] == 0;) i--;
 }
 
-/* 48 bits of time and 80 bits of chance, 5 bits a letter from the front, two zero bits ahead of them: 130 bits. */
+/* 48 bits of time and 80 bits of chance, 5 bits a letter from the front, two zero bits ahead of them:
+ * 130 bits. */
 const char *stead_new_id(struct stead_ctx *ctx)
 {
     next_id_chance(ctx);

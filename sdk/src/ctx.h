@@ -74,8 +74,9 @@ struct stead_ctx {
 
 void stead__ctx_init(struct stead_ctx *ctx, struct stead__snapshot *snapshot);
 void stead__ctx_fini(struct stead_ctx *ctx);
-/* Runs the handler (NULL: the function does not exist). The snapshot of the invocation is installed before, by the
- * caller. The result borrows from ctx and from `invoke`; its cpu_us and peak_kib are for the caller to fill in. */
+/* Runs the handler (NULL: the function does not exist). The snapshot of the invocation is installed
+ * before, by the caller. The result borrows from ctx and from `invoke`; its cpu_us and peak_kib are for
+ * the caller to fill in. */
 void stead__ctx_run(struct stead_ctx *ctx, const struct wire_invoke *invoke, stead__handler_fn handler,
                     struct wire_result *result);
 void stead__ctx_reset(struct stead_ctx *ctx);
@@ -87,7 +88,8 @@ enum stead_status stead__fail(struct stead_ctx *ctx, const char *call, enum stat
                               const struct err *err);
 enum stead_status stead__fail_text(struct stead_ctx *ctx, const char *call, enum status cause,
                                    const char *format, ...) STEAD_PRINTF(4, 5);
-/* The row key of (entity, name) in ctx->key; entity NULL: that of the invocation. Names the call on failure. */
+/* The row key of (entity, name) in ctx->key; entity NULL: that of the invocation. Names the call on
+ * failure. */
 enum stead_status stead__row_key(struct stead_ctx *ctx, const char *call, const char *entity,
                                  const char *name);
 /* As `entity` of the calls without _of. */

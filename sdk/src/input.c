@@ -75,8 +75,8 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte at *at of the encoded text, moving *at behind it. An escape that is none, and that of the zero byte, which
- * would cut a text short, stand for themselves. */
+/* The byte at *at of the encoded text, moving *at behind it. An escape that is none, and that of the
+ * zero byte, which would cut a text short, stand for themselves. */
 static char decode_next(struct slice encoded, size_t *at)
 {
     const char *text = encoded.data;
@@ -106,7 +106,8 @@ static const char *decode(struct stead_ctx *ctx, struct slice encoded)
     return text;
 }
 
-/* Splits `from` at the first `separator`: what is before it is returned, *from becomes what is behind it. */
+/* Splits `from` at the first `separator`: what is before it is returned, *from becomes what is behind
+ * it. */
 static struct slice cut(struct slice *from, char separator)
 {
     const char *begin = from->data;

@@ -118,7 +118,8 @@ static size_t utf8_size(const unsigned char *at)
     return wrong ? 0 : size;
 }
 
-/* Appends one character; returns the bytes of it. What is not UTF-8 becomes U+FFFD, since JSON must be UTF-8. */
+/* Appends one character; returns the bytes of it. What is not UTF-8 becomes U+FFFD, since JSON must be
+ * UTF-8. */
 static size_t json_character(struct buf *out, const unsigned char *at)
 {
     static const char short_names[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};

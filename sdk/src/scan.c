@@ -128,7 +128,8 @@ void stead_scan_after(struct stead_scan *scan, const char *name)
         scan->after = keep(ctx, buf_view(&ctx->key));
 }
 
-/* Narrows the range to what lies behind `after`: a row, or all rows of an entity, whose key ends in its zero byte. */
+/* Narrows the range to what lies behind `after`: a row, or all rows of an entity, whose key ends in its
+ * zero byte. */
 static void narrow(struct stead_scan *scan)
 {
     struct stead_ctx *ctx = scan->ctx;

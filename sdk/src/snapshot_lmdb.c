@@ -13,8 +13,8 @@
 
 #include "runtime/base/buf.h"
 
-/* LMDB 0.9's data file begins with two meta pages, each a page header and then this record of 136 bytes; the page
- * header's size and the record's layout are the same in all of 0.9. */
+/* LMDB 0.9's data file begins with two meta pages, each a page header and then this record of 136 bytes;
+ * the page header's size and the record's layout are the same in all of 0.9. */
 enum {
     META_PAGES = 2,
     META_OFFSET = 16, /* in its page */
@@ -95,8 +95,8 @@ static enum status find_mapping(int fd, const struct mappings *before, uint8_t *
     return err_set(err, STATUS_UNSUPPORTED, "the mapping of the data file is not in /proc/self/maps");
 }
 
-/* Puts private memory with the same content where the shared meta pages were: what the daemon's commits write there is
- * not seen any more, and what install writes is seen by this process only. */
+/* Puts private memory with the same content where the shared meta pages were: what the daemon's commits
+ * write there is not seen any more, and what install writes is seen by this process only. */
 static enum status hide_meta_pages(struct stead__snapshot *snapshot, struct err *err)
 {
     size_t size = META_PAGES * snapshot->page_size;

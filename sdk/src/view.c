@@ -232,7 +232,8 @@ static struct head head_of(const struct stead__change *change)
     return (struct head){true, change->op, change->key, change->value};
 }
 
-/* Whether `a` comes before `b` in the direction of the walk; the upper layer is asked as `a` and wins a tie. */
+/* Whether `a` comes before `b` in the direction of the walk; the upper layer is asked as `a` and wins a
+ * tie. */
 static bool first_of(const struct stead__walk *walk, const struct head *a, const struct head *b)
 {
     if (!a->valid || !b->valid) return a->valid;
@@ -297,7 +298,8 @@ enum status stead__walk_next(struct stead__walk *walk, struct slice *key, struct
     return STATUS_NOT_FOUND;
 }
 
-/* The least key behind `key`: itself and a zero byte, unless it is a key of full length, which nothing extends. */
+/* The least key behind `key`: itself and a zero byte, unless it is a key of full length, which nothing
+ * extends. */
 static struct slice behind(struct stead__arena *arena, struct slice key)
 {
     uint8_t *after = stead__arena_alloc(arena, key.size + 1);

@@ -1,8 +1,9 @@
 /* view.h - the rows as one invocation sees them: its own writes over its chain's over a snapshot; and what it read. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// Three layers, the upper one wins: the write set of this run; the writes of earlier successful runs of the same chain,
-// which the store may not have applied yet; the snapshot. The lower two do not change during a run.
+// Three layers, the upper one wins: the write set of this run; the writes of earlier successful runs of
+// the same chain, which the store may not have applied yet; the snapshot. The lower two do not change
+// during a run.
 #pragma once
 
 #include "runtime/base/err.h"
@@ -28,13 +29,15 @@ struct stead__view {
 void stead__view_init(struct stead__view *view, struct stead__arena *arena, struct stead__snapshot *snapshot);
 void stead__view_fini(struct stead__view *view);
 
-/* A run begins; the snapshot is installed. Another chain id than that of the run before drops the chain's writes. */
+/* A run begins; the snapshot is installed. Another chain id than that of the run before drops the
+ * chain's writes. */
 void stead__view_begin(struct stead__view *view, uint64_t chain_id, bool validate);
-/* It ends; `keep` adds its writes to its chain. Everything lent ends; the arena is reset by its owner afterwards. */
+/* It ends; `keep` adds its writes to its chain. Everything lent ends; the arena is reset by its owner
+ * afterwards. */
 void stead__view_end(struct stead__view *view, bool keep);
 
-/* The value lasts until the end of the run. NOT_FOUND; READ_SET_TOO_LARGE when it could not be validated any more;
- * STORE_IO, STORE_CORRUPT. */
+/* The value lasts until the end of the run. NOT_FOUND; READ_SET_TOO_LARGE when it could not be validated
+ * any more; STORE_IO, STORE_CORRUPT. */
 MUST_CHECK enum status stead__view_get(struct stead__view *view, struct slice key, struct slice *value,
                                        struct err *err);
 /* VALUE_TOO_LARGE, WRITE_SET_TOO_LARGE, READ_SET_TOO_LARGE: nothing was changed. */
@@ -42,8 +45,8 @@ MUST_CHECK enum status stead__view_put(struct stead__view *view, struct slice ke
                                        struct err *err);
 MUST_CHECK enum status stead__view_delete(struct stead__view *view, struct slice key, struct err *err);
 
-/* Walks over the rows in [low, high), or from the end of it backwards; the ends are copied. Lasts until the end of the
- * run. What it walked over is recorded as read. */
+/* Walks over the rows in [low, high), or from the end of it backwards; the ends are copied. Lasts until
+ * the end of the run. What it walked over is recorded as read. */
 struct stead__walk *stead__view_walk(struct stead__view *view, struct slice low, struct slice high,
                                      bool reverse);
 /* NOT_FOUND at the end. The key is borrowed until the next step, the value until the end of the run. */

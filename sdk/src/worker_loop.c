@@ -1,12 +1,13 @@
 /* worker_loop.c - frames in, handlers run one at a time, results out; and what happens to results when one dies. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// When results are written. One write for several results halves the cost of a short invocation, so they are collected
-// while more frames are at hand. But the daemon takes the first invocation without a result for the one that a worker died
-// of or hangs in, so nothing that is finished may be held back by what comes after it:
-//   - before a handler runs, all is written unless the handler's function was short the last time (RUN_SHORT_NS) and the
-//     oldest result waits for less than HOLD_NS;
-//   - a fatal signal and exit() in a handler write what is finished before the process ends.
+// When results are written. One write for several results halves the cost of a short invocation, so they
+// are collected while more frames are at hand. But the daemon takes the first invocation without a
+// result for the one that a worker died of or hangs in, so nothing that is finished may be held back by
+// what comes after it:
+// - before a handler runs, all is written, unless the function was short the last time (RUN_SHORT_NS) and
+//   the oldest result waits for less than HOLD_NS;
+// - a fatal signal and exit() in a handler write what is finished before the process ends.
 #include "sdk/src/worker_loop.h"
 
 #include <errno.h>
@@ -88,7 +89,8 @@ static void flush(struct worker *worker)
     worker->out_since_ns = 0;
 }
 
-/* Makes room and reads once. False at the end of the link. `need` is the size of the frame that has begun. */
+/* Makes room and reads once. False at the end of the link. `need` is the size of the frame that has
+ * begun. */
 static bool receive(struct worker *worker, size_t need)
 {
     buf_consume(&worker->in, worker->in_taken);
@@ -108,7 +110,8 @@ static bool receive(struct worker *worker, size_t need)
 
 /* ---- what a handler can do to the process ---- */
 
-/* Sends what is finished; only write(2) and reads of memory that is at rest, since it runs inside of signals. */
+/* Sends what is finished; only write(2) and reads of memory that is at rest, since it runs inside of
+ * signals. */
 static void send_finished(void)
 {
     struct worker *worker = the_worker;
@@ -117,8 +120,8 @@ static void send_finished(void)
     write_all(worker->config->link_fd, worker->out.data, worker->out.size);
 }
 
-/* Ends by the same signal afterwards: SA_RESETHAND has put the default action back, and the instruction that failed
- * runs again, or abort() raises it again, or it is pending from this raise. */
+/* Ends by the same signal afterwards: SA_RESETHAND has put the default action back, and the instruction
+ * that failed runs again, or abort() raises it again, or it is pending from this raise. */
 static void on_fatal_signal(int number)
 {
     const struct worker *worker = the_worker;
@@ -166,8 +169,8 @@ static void look_at_usage(struct worker *worker)
     worker->cpu_counted_ns = 0;
 }
 
-/* Both figures cost a system call, more than a short run itself. Who runs shorter than METER_NS was hardly ever
- * interrupted, so its wall time is its CPU time; for the others the kernel is asked. */
+/* Both figures cost a system call, more than a short run itself. Who runs shorter than METER_NS was
+ * hardly ever interrupted, so its wall time is its CPU time; for the others the kernel is asked. */
 static void measure(struct worker *worker, struct wire_result *result)
 {
     uint64_t wall_ns = result->run_us * NS_PER_US;

@@ -1,8 +1,9 @@
 /* worker_loop.h - the life of a worker: frames in, handlers run one at a time, results out. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// Called by the zygote's child when its sandbox is up; single-threaded, blocking reads, no event loop. Results are
-// collected and written together while more work is waiting; see worker_loop.c for when that may not be.
+// Called by the zygote's child when its sandbox is up; single-threaded, blocking reads, no event loop.
+// Results are collected and written together while more work is waiting; see worker_loop.c for when that
+// may not be.
 #pragma once
 
 #include "runtime/base/slice.h"
@@ -18,13 +19,13 @@ struct stead__worker_config {
     /* The handler of a function of the manifest; NULL when the code has none of this name. */
     stead__handler_fn (*lookup)(void *ctx, struct slice function);
     void *lookup_ctx;
-    /* Called first of all in the handler of a fatal signal, with errno as the failing code left it (ENOMEM tells that it
-     * was refused memory). Must be async-signal-safe. NULL: none. */
+    /* Called first of all in the handler of a fatal signal, with errno as the failing code left it
+     * (ENOMEM tells that it was refused memory). Must be async-signal-safe. NULL: none. */
     void (*on_fatal)(void *ctx, int signal);
     void *fatal_ctx;
 };
 
-/* Sends READY, then works until the daemon closes the link. Returns the process's exit status: 0 at the end of the link,
- * 1 when the daemon sent what is no frame (said on stderr). Installs handlers for SIGPIPE and for fatal signals, which
- * send what is finished and then let the signal end the process. */
+/* Sends READY, then works until the daemon closes the link. Returns the process's exit status: 0 at the
+ * end of the link, 1 when the daemon sent what is no frame (said on stderr). Installs handlers for
+ * SIGPIPE and for fatal signals, which send what is finished and then let the signal end the process. */
 int stead__worker_run(const struct stead__worker_config *config);

@@ -5,7 +5,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size); /* libFuzzer has no header */
 
-/* A message that decodes must survive its own encoding: what comes out the second time is byte for byte the same. */
+/* A message that decodes must survive its own encoding: what comes out the second time is byte for byte
+ * the same. */
 #define ROUND_TRIP(kind)                                                                     \
     static void round_trip_##kind(struct slice payload)                                      \
     {                                                                                        \

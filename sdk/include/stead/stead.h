@@ -1,7 +1,8 @@
 /* stead.h - the whole public C API: write functions whose state lives beside them. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// A function is one handler. It is handed an invocation (`ctx`), reads its input, reads and writes rows, replies:
+// A function is one handler. It is handed an invocation (`ctx`), reads its input, reads and writes rows,
+// replies:
 //
 //     #include <stead/stead.h>
 //
@@ -23,21 +24,25 @@
 //
 // What holds for every handler:
 //
-// - It is one transaction. It sees one exact, unchanging version of the app's rows plus its own writes. When it returns
-//   STEAD_OK everything that it wrote is kept, together; when it returns anything else, crashes or runs out of time,
-//   nothing is. The caller gets the reply only after the writes are safe on disk.
-// - It may run again from the start when another invocation has changed what it had read (see stead_attempt). Nothing of
-//   the first run is kept or seen, so this needs no care as long as the handler acts through this API only.
-// - Failures are remembered. A call that fails says so in its result, and an invocation in which any call failed keeps
-//   nothing and answers its caller with that failure, whatever the handler returns. So results need not be checked for
-//   safety, only for a decision. A missing row is no failure. stead_failure_clear() is there for those who can go on.
-// - One invocation runs at a time in its process. Use no threads, and call nothing here outside of a handler. Globals
-//   survive from one invocation to the next by chance only: state belongs into rows.
+// - It is one transaction. It sees one exact, unchanging version of the app's rows plus its own writes.
+//   When it returns STEAD_OK everything that it wrote is kept, together; when it returns anything else,
+//   crashes or runs out of time, nothing is. The caller gets the reply only after the writes are safe on
+//   disk.
+// - It may run again from the start when another invocation has changed what it had read (see
+//   stead_attempt). Nothing of the first run is kept or seen, so this needs no care as long as the
+//   handler acts through this API only.
+// - Failures are remembered. A call that fails says so in its result, and an invocation in which any
+//   call failed keeps nothing and answers its caller with that failure, whatever the handler returns. So
+//   results need not be checked for safety, only for a decision. A missing row is no failure.
+//   stead_failure_clear() is there for those who can go on.
+// - One invocation runs at a time in its process. Use no threads, and call nothing here outside of a
+//   handler. Globals survive from one invocation to the next by chance only: state belongs into rows.
 //
-// Memory. Every pointer that this API returns, values of rows and texts alike, stays valid and unchanged until the
-// handler returns; not longer. Only `entity` and `name` of struct stead_row end earlier, at the next step of their scan.
-// Values point straight into the store's memory (no copy): they are read-only, not aligned and have no zero at their
-// end; the `_text` calls make zero-terminated copies. What is handed in is copied by the call and may change at once.
+// Memory. Every pointer that this API returns, values of rows and texts alike, stays valid and unchanged
+// until the handler returns; not longer. Only `entity` and `name` of struct stead_row end earlier, at
+// the next step of their scan. Values point straight into the store's memory (no copy): they are
+// read-only, not aligned and have no zero at their end; the `_text` calls make zero-terminated copies.
+// What is handed in is copied by the call and may change at once.
 //
 // C11 and C++11 and later. Texts are UTF-8 by convention; nothing checks it.
 #ifndef STEAD_STEAD_H
@@ -108,7 +113,8 @@ STEAD_API const char *stead_entity(struct stead_ctx *ctx);
 /* What the caller sent; size 0 when nothing. The text version adds a zero. */
 STEAD_API struct stead_bytes stead_body(struct stead_ctx *ctx);
 STEAD_API const char *stead_body_text(struct stead_ctx *ctx);
-/* A parameter of the query string, decoded (%20 and + are blanks); the first of its name; NULL when there is none. */
+/* A parameter of the query string, decoded (%20 and + are blanks); the first of its name; NULL when
+ * there is none. */
 STEAD_API const char *stead_query(struct stead_ctx *ctx, const char *name);
 /* The same as a number; `fallback` when it is missing or not a whole decimal number of 64 bits. */
 STEAD_API int64_t stead_query_i64(struct stead_ctx *ctx, const char *name, int64_t fallback);
@@ -133,13 +139,14 @@ STEAD_API uint32_t stead_attempt(struct stead_ctx *ctx);
 STEAD_API uint32_t stead_time_left_ms(struct stead_ctx *ctx);
 /* Milliseconds since 1970 when this run began: the same value during the whole run. */
 STEAD_API int64_t stead_now_ms(struct stead_ctx *ctx);
-/* A new unique id of 26 letters and digits. Ids sort by the millisecond in which their run began, and in the order
- * in which one run makes them: good row names for things that are appended. */
+/* A new unique id of 26 letters and digits. Ids sort by the millisecond in which their run began, and in
+ * the order in which one run makes them: good row names for things that are appended. */
 STEAD_API const char *stead_new_id(struct stead_ctx *ctx);
 
 /* ---- reply ---- */
 
-/* Appends formatted text to the body. Returns STEAD_OK, so that a handler can end with `return stead_reply(...)`. */
+/* Appends formatted text to the body. Returns STEAD_OK, so that a handler can end with `return
+ * stead_reply(...)`. */
 STEAD_API enum stead_status stead_reply(struct stead_ctx *ctx, const char *format, ...) STEAD_PRINTF(2, 3);
 STEAD_API enum stead_status stead_vreply(struct stead_ctx *ctx, const char *format, va_list args)
     STEAD_PRINTF(2, 0);
@@ -149,14 +156,15 @@ STEAD_API enum stead_status stead_reply_bytes(struct stead_ctx *ctx, const void 
 STEAD_API enum stead_status stead_reply_html(struct stead_ctx *ctx, const char *text);
 /* Appends text as a JSON string with its quotes. */
 STEAD_API enum stead_status stead_reply_json(struct stead_ctx *ctx, const char *text);
-/* HTTP status, 200 to 599; 200 when never called. With STEAD_OK the writes are kept whatever the status is. */
+/* HTTP status, 200 to 599; 200 when never called. With STEAD_OK the writes are kept whatever the status
+ * is. */
 STEAD_API enum stead_status stead_reply_status(struct stead_ctx *ctx, int http_status);
 /* Sets a header, replacing one of the same name. `set-cookie` is added to earlier ones. Content-Type is
  * `text/plain; charset=utf-8` unless set; length and connection headers are the node's own. */
 STEAD_API enum stead_status stead_reply_header(struct stead_ctx *ctx, const char *name, const char *value);
 
-/* Gives up: `return stead_fail(ctx, "no price for %s", item)`. Nothing that was written is kept; the caller gets 500
- * `function_error` with these words (the first 512 bytes). Always returns STEAD_FAILED. */
+/* Gives up: `return stead_fail(ctx, "no price for %s", item)`. Nothing that was written is kept; the
+ * caller gets 500 `function_error` with these words (the first 512 bytes). Always returns STEAD_FAILED. */
 STEAD_API enum stead_status stead_fail(struct stead_ctx *ctx, const char *format, ...) STEAD_PRINTF(2, 3);
 /* The same for a caller's mistake: answered with `http_status`, 400 to 599, instead of 500. */
 STEAD_API enum stead_status stead_reject(struct stead_ctx *ctx, int http_status, const char *format, ...)
@@ -168,11 +176,13 @@ STEAD_API void stead_failure_clear(struct stead_ctx *ctx);
 
 /* ---- state ----
  *
- * A row is a value under (entity, name). The calls without `_of` use the entity that the invocation is addressed to;
- * those with `_of` name another one. STEAD_APP names the rows of the app itself; an invocation that is addressed to no
- * entity has those as its own. Rows of any number of entities are read and written in the same transaction.
+ * A row is a value under (entity, name). The calls without `_of` use the entity that the invocation is
+ * addressed to; those with `_of` name another one. STEAD_APP names the rows of the app itself; an
+ * invocation that is addressed to no entity has those as its own. Rows of any number of entities are
+ * read and written in the same transaction.
  *
- * An entity has 1 to 400 bytes, entity and name together at most 500; a value has at most 64 MiB and may be empty. */
+ * An entity has 1 to 400 bytes, entity and name together at most 500; a value has at most 64 MiB and may
+ * be empty. */
 
 #define STEAD_APP ""
 
@@ -196,16 +206,18 @@ STEAD_API enum stead_status stead_put_text(struct stead_ctx *ctx, const char *na
 STEAD_API enum stead_status stead_put_text_of(struct stead_ctx *ctx, const char *entity, const char *name,
                                               const char *text);
 
-/* Whole numbers, kept as decimal text so that people can read them with `stead state get`. `fallback` is for a missing
- * row; a row that is no number is a failure (STEAD_NOT_A_NUMBER), and the result is `fallback` too. */
+/* Whole numbers, kept as decimal text so that people can read them with `stead state get`. `fallback` is
+ * for a missing row; a row that is no number is a failure (STEAD_NOT_A_NUMBER), and the result is
+ * `fallback` too. */
 STEAD_API int64_t stead_get_i64(struct stead_ctx *ctx, const char *name, int64_t fallback);
 STEAD_API int64_t stead_get_i64_of(struct stead_ctx *ctx, const char *entity, const char *name,
                                    int64_t fallback);
 STEAD_API enum stead_status stead_put_i64(struct stead_ctx *ctx, const char *name, int64_t value);
 STEAD_API enum stead_status stead_put_i64_of(struct stead_ctx *ctx, const char *entity, const char *name,
                                              int64_t value);
-/* Counters: adds `delta`, which may be negative, to the number (0 when there is none) and returns the new value. On a
- * failure (STEAD_NOT_A_NUMBER when the sum leaves 64 bits) nothing changes and the result is 0. */
+/* Counters: adds `delta`, which may be negative, to the number (0 when there is none) and returns the
+ * new value. On a failure (STEAD_NOT_A_NUMBER when the sum leaves 64 bits) nothing changes and the
+ * result is 0. */
 STEAD_API int64_t stead_add(struct stead_ctx *ctx, const char *name, int64_t delta);
 STEAD_API int64_t stead_add_of(struct stead_ctx *ctx, const char *entity, const char *name, int64_t delta);
 
@@ -215,9 +227,10 @@ STEAD_API int64_t stead_add_of(struct stead_ctx *ctx, const char *entity, const 
  *     struct stead_row row;
  *     while (stead_scan_next(scan, &row)) stead_reply(ctx, "%s: %.*s\n", row.name, STEAD_FMT(row.value));
  *
- * Rows come in byte order of entity, then name. A scan sees the invocation's own writes, also those made during the scan
- * when they are still ahead of it. It may be left at any time; it needs no end. What counts as read is the range
- * that was walked over, so a scan that stops early conflicts only with changes there, and new rows inside it are noticed. */
+ * Rows come in byte order of entity, then name. A scan sees the invocation's own writes, also those made
+ * during the scan when they are still ahead of it. It may be left at any time; it needs no end. What
+ * counts as read is the range that was walked over, so a scan that stops early conflicts only with
+ * changes there, and new rows inside it are noticed. */
 
 struct stead_scan;
 
@@ -228,14 +241,16 @@ struct stead_row {
     struct stead_bytes value; /* until the handler returns */
 };
 
-/* The rows of one entity whose names begin with `prefix`; "" for all. Never NULL: a failed scan has no rows. */
+/* The rows of one entity whose names begin with `prefix`; "" for all. Never NULL: a failed scan has no
+ * rows. */
 STEAD_API struct stead_scan *stead_scan(struct stead_ctx *ctx, const char *prefix);
 STEAD_API struct stead_scan *stead_scan_of(struct stead_ctx *ctx, const char *entity, const char *prefix);
 /* The rows of all entities whose keys begin with `entity_prefix`; "" for all rows of the app. */
 STEAD_API struct stead_scan *stead_scan_entities(struct stead_ctx *ctx, const char *entity_prefix);
 
-/* Before the first step only. At most `rows` rows; from the last row backwards; only rows behind (with reverse: before)
- * the row `name`, for going on where an earlier page ended. In stead_scan_entities `name` is an entity. */
+/* Before the first step only. At most `rows` rows; from the last row backwards; only rows behind (with
+ * reverse: before) the row `name`, for going on where an earlier page ended. In stead_scan_entities
+ * `name` is an entity. */
 STEAD_API void stead_scan_limit(struct stead_scan *scan, size_t rows);
 STEAD_API void stead_scan_reverse(struct stead_scan *scan);
 STEAD_API void stead_scan_after(struct stead_scan *scan, const char *name);
@@ -253,8 +268,8 @@ STEAD_API void stead_log(struct stead_ctx *ctx, enum stead_log_level level, cons
 
 /* ---- memory ---- */
 
-/* Memory of this invocation, zeroed and aligned for every type, given back by itself when the handler returns.
- * Never NULL: when there is no more the invocation ends with `function_out_of_memory`. */
+/* Memory of this invocation, zeroed and aligned for every type, given back by itself when the handler
+ * returns. Never NULL: when there is no more the invocation ends with `function_out_of_memory`. */
 STEAD_API void *stead_alloc(struct stead_ctx *ctx, size_t size);
 /* A formatted text in such memory: stead_format(ctx, "entry/%s", stead_new_id(ctx)). */
 STEAD_API char *stead_format(struct stead_ctx *ctx, const char *format, ...) STEAD_PRINTF(2, 3);

@@ -141,7 +141,8 @@ static void write_random(struct world *world)
     write_row(world, index, value);
 }
 
-/* Walks a random range to a random depth; sometimes the handler writes on the way, also ahead of the walk. */
+/* Walks a random range to a random depth; sometimes the handler writes on the way, also ahead of the
+ * walk. */
 static void check_walk(struct world *world)
 {
     int low = (int)prng_below(&world->prng, (uint64_t)world->keys.count);

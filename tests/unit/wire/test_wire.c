@@ -294,7 +294,8 @@ static void a_frame_of_impossible_length_is_refused(void **state)
     assert_string_equal(err_text(&err), "a frame of 4294967295 bytes is announced");
 }
 
-/* Each cut is decoded from memory of exactly its size, so that the address sanitizer sees any byte too many. */
+/* Each cut is decoded from memory of exactly its size, so that the address sanitizer sees any byte too
+ * many. */
 static void every_truncation_of_every_message_is_refused(void **state)
 {
     (void)state;

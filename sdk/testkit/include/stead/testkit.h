@@ -13,9 +13,10 @@
 //     assert(strcmp(stead_testkit_dump(kit), "alice balance=70\nbob balance=30\n") == 0);
 //     stead_testkit_destroy(kit);
 //
-// Compile the function's sources into the test and link with stead-testkit (pkg-config stead-testkit, or the CMake
-// target stead::testkit). The handler runs in the test's own process, so that a debugger and sanitizers see it; one that
-// crashes takes the test with it. Texts that the kit returns are valid until the next call of stead_testkit_invoke.
+// Compile the function's sources into the test and link with stead-testkit (pkg-config stead-testkit, or
+// the CMake target stead::testkit). The handler runs in the test's own process, so that a debugger and
+// sanitizers see it; one that crashes takes the test with it. Texts that the kit returns are valid until
+// the next call of stead_testkit_invoke.
 #ifndef STEAD_TESTKIT_H
 #define STEAD_TESTKIT_H
 
@@ -71,9 +72,10 @@ STEAD_API void stead_testkit_put(struct stead_testkit *kit, const char *entity, 
 /* All rows in order, "entity name=value\n" for each; app-wide rows begin with the blank. */
 STEAD_API const char *stead_testkit_dump(struct stead_testkit *kit);
 
-/* Another invocation gets in between: while the next one runs, the row is set to `value` (NULL: deleted). When the
- * handler had read it, that run is thrown away and the handler runs again, with stead_attempt() one higher, as it would
- * on a node. May be called several times: each change meets one run. */
+/* Another invocation gets in between: while the next one runs, the row is set to `value` (NULL:
+ * deleted). When the handler had read it, that run is thrown away and the handler runs again, with
+ * stead_attempt() one higher, as it would on a node. May be called several times: each change meets one
+ * run. */
 STEAD_API void stead_testkit_interfere(struct stead_testkit *kit, const char *entity, const char *name,
                                        const char *value);
 
