@@ -55,7 +55,7 @@ struct pool_config {
     uint32_t workers_max; /* of the whole node; 0: POOL_WORKERS_MAX */
 };
 
-enum { POOL_WORKERS_MAX = 4096 };
+enum { POOL_WORKERS_MAX = 4096, POOL_DEPLOYMENT_WORKERS = 32 };
 
 /* Copies what it needs. */
 MUST_CHECK enum status pool_create(struct pool **pool, const struct pool_config *config, struct err *err);
@@ -76,13 +76,14 @@ struct pool_spec {
     const char *app;
     const char *version; /* for messages and logs */
     const char *artifact; /* path of the shared object */
+    const char *artifact_name; /* how messages call it; NULL: the app's name and ".so" */
     int data_fd; /* store_data_fd() of its partition, borrowed as long as the deployment; -1: no state */
     const struct pool_function *functions;
     size_t function_count;
     const char *const *env; /* "NAME=value" for user code */
     size_t env_count;
     uint32_t workers_min; /* kept warm also without work; 0: scale to zero */
-    uint32_t workers_max; /* 0: the number of processors, at least 2 */
+    uint32_t workers_max; /* 0: POOL_DEPLOYMENT_WORKERS */
     uint32_t idle_ms; /* a worker beyond workers_min without work for so long is ended; 0: 60 s */
     uint32_t queue_max; /* waiting runs; 0: BOUND_QUEUE_PER_FUNCTION_MAX */
     struct sandbox_config sandbox; /* memory_bytes is not used: see functions */

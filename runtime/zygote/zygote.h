@@ -28,6 +28,7 @@ struct zygote_config {
     const char *program; /* path of stead-zygote */
     const char *app; /* for messages */
     const char *artifact; /* path of the shared object */
+    const char *artifact_name; /* how messages call it */
     int data_fd; /* read-only descriptor of the partition's data file, borrowed; -1: no state */
     const char *const *functions; /* names that the object must define */
     size_t function_count;
@@ -46,7 +47,7 @@ struct zygote_exit {
 };
 
 struct zygote_handler {
-    /* Once, unless on_gone came first. */
+    /* Once, unless on_gone comes first. */
     void (*on_loaded)(void *ctx);
     /* The worker runs. The callee owns `pidfd`, which is proved to be a child of the zygote. */
     void (*on_spawned)(void *ctx, uint64_t number, int pidfd);
@@ -55,8 +56,8 @@ struct zygote_handler {
     void (*on_exited)(void *ctx, uint64_t number, const struct zygote_exit *how);
     /* Something that it, or an initialiser of user code, has written to stdout or stderr. */
     void (*on_output)(void *ctx, struct slice line);
-    /* The zygote is dead or of no use any more: before on_loaded the words are the loader's own (ARTIFACT_INVALID,
-     * FUNCTION_START_FAILED). Its workers are being killed by the kernel. Only zygote_close() may follow. */
+    /* The process is dead. The words say why; before on_loaded they are the loader's own (ARTIFACT_INVALID,
+     * FUNCTION_START_FAILED). The kernel kills its workers. Only zygote_close() may follow. */
     void (*on_gone)(void *ctx, const struct err *err);
 };
 
@@ -67,6 +68,8 @@ MUST_CHECK enum status zygote_start(const struct zygote_config *config, const st
  * success exactly one of on_spawned and on_spawn_failed follows, unless on_gone comes. NO_RESOURCES. */
 MUST_CHECK enum status zygote_spawn(struct zygote *zygote, uint64_t number, int link_fd, int output_fd,
                                     struct err *err);
+/* Kills it because it does not do what it should; on_gone follows with these words. */
+void zygote_condemn(struct zygote *zygote, const char *words);
 pid_t zygote_pid(const struct zygote *zygote);
 /* Kills and frees. NULL is fine. */
 void zygote_close(struct zygote *zygote);

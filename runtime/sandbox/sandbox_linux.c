@@ -1,0 +1,211 @@
+/* sandbox_linux.c - the sandbox on Linux: who the process is, whom it dies with, how much it may use, what it may open. */
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/sandbox/sandbox.h"
+
+/* ---- who it is ---- */
+
+/* Defends the files and processes of the node: the state file belongs to the daemon's user with mode 0600, so a process
+ * of another user cannot open it again for writing, nor signal or trace the daemon. */
+static enum status become_nobody(const struct sandbox_config *config, struct err *err)
+{
+    uid_t uid = config->uid ? config->uid : SANDBOX_UID;
+    gid_t gid = config->gid ? config->gid : SANDBOX_UID;
+    if (setgroups(0, NULL) != 0) return err_errno(err, STATUS_PERMISSION_DENIED, errno, "drop groups");
+    if (setresgid(gid, gid, gid) != 0)
+        return err_errno(err, STATUS_PERMISSION_DENIED, errno, "become group %u", gid);
+    if (setresuid(uid, uid, uid) != 0)
+        return err_errno(err, STATUS_PERMISSION_DENIED, errno, "become user %u", uid);
+    return STATUS_OK;
+}
+
+/* The same without root: inside a user namespace of its own the process has no power over anything outside; landlock
+ * closes what still belongs to its user. The capabilities that a new namespace gives are dropped at once. */
+static enum status enter_user_namespace(struct err *err)
+{
+    if (unshare(CLONE_NEWUSER) != 0)
+        return err_errno(err, STATUS_UNSUPPORTED, errno,
+                         "sandbox `strict`: a user namespace is refused; run the node as root, allow "
+                         "user namespaces, or choose `sandbox: none`");
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (syscall(SYS_capset, &header, none) != 0)
+        return err_errno(err, STATUS_PERMISSION_DENIED, errno, "drop capabilities");
+    return STATUS_OK;
+}
+
+/* Defends the pins and the machine: after kill -9 of the daemon no worker reads pages that are no longer pinned, and
+ * nothing is left behind. Comes after every change of user, which clears it. The parent may have died before. */
+static enum status die_with(pid_t parent, struct err *err)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        return err_errno(err, STATUS_UNSUPPORTED, errno, "ask to die with the parent");
+    if (getppid() != parent) return err_set(err, STATUS_UNAVAILABLE, "the parent process has gone");
+    return STATUS_OK;
+}
+
+/* Defends against programs that give privileges when executed; landlock needs it too. */
+static enum status no_new_privileges(struct err *err)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) return STATUS_OK;
+    return err_errno(err, STATUS_UNSUPPORTED, errno, "give up new privileges");
+}
+
+/* ---- how much it may use ---- */
+
+static enum status limit(int resource, uint64_t soft, uint64_t hard, const char *name, struct err *err)
+{
+    struct rlimit now;
+    if (getrlimit((__rlimit_resource_t)resource, &now) != 0)
+        return err_errno(err, STATUS_INTERNAL, errno, "read limit %s", name);
+    if (now.rlim_max != RLIM_INFINITY && hard > now.rlim_max) hard = now.rlim_max;
+    if (soft > hard) soft = hard;
+    struct rlimit wanted = {.rlim_cur = soft, .rlim_max = hard};
+    if (setrlimit((__rlimit_resource_t)resource, &wanted) == 0) return STATUS_OK;
+    return err_errno(err, STATUS_PERMISSION_DENIED, errno, "set limit %s", name);
+}
+
+/* Memory by RLIMIT_DATA, not RLIMIT_AS: the state is mapped with far more address space than memory. */
+static enum status limit_worker(const struct sandbox_config *config, struct err *err)
+{
+    /* No core files: they would fill the disk, with other people's rows in them. */
+    TRY(limit(RLIMIT_CORE, 0, 0, "core", err));
+    /* No file grows by its hand; sockets and pipes are not concerned. */
+    TRY(limit(RLIMIT_FSIZE, 0, 0, "fsize", err));
+    TRY(limit(RLIMIT_NOFILE, SANDBOX_FILES_MAX, SANDBOX_FILES_MAX, "nofile", err));
+    if (config->memory_bytes)
+        TRY(limit(RLIMIT_DATA, config->memory_bytes, config->memory_bytes, "data", err));
+    /* No fork bomb. The count is per user and so shared by all workers of the node, but nought is nought: whoever
+     * has this limit cannot make a process or a thread, however many others there are. */
+    if (config->profile == SANDBOX_STRICT) TRY(limit(RLIMIT_NPROC, 0, 0, "nproc", err));
+    return STATUS_OK;
+}
+
+void sandbox_limit_memory(uint64_t data_bytes)
+{
+    struct rlimit now;
+    if (getrlimit(RLIMIT_DATA, &now) != 0) return;
+    rlim_t wanted = data_bytes && data_bytes < now.rlim_max ? data_bytes : now.rlim_max;
+    if (wanted == now.rlim_cur) return;
+    now.rlim_cur = wanted;
+    /* It cannot fail: the soft limit moves below an unchanged hard one. */
+    (void)setrlimit(RLIMIT_DATA, &now);
+}
+
+uint64_t sandbox_data_bytes(void)
+{
+    unsigned long pages[7] = {0};
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file) return 0;
+    int count = fscanf(file, "%lu %lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3],
+                       &pages[4], &pages[5], &pages[6]);
+    fclose(file);
+    return count == 7 ? (uint64_t)pages[5] * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+/* ---- what it may open ---- */
+
+/* All rights over files that landlock knew when it came (ABI 1), the later ones, and by which ABI each is understood. */
+#define LANDLOCK_READ \
+    (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+
+enum { LANDLOCK_RIGHTS_ABI_1 = (1 << 13) - 1 };
+
+/* Bits newer than the headers of the oldest system that we build on. */
+enum {
+    FS_REFER = 1 << 13, /* ABI 2 */
+    FS_TRUNCATE = 1 << 14, /* ABI 3 */
+    NET_BIND_AND_CONNECT = 3, /* ABI 4, TCP */
+    FS_IOCTL_DEV = 1 << 15, /* ABI 5 */
+    SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS = 3, /* ABI 6 */
+};
+
+struct ruleset {
+    uint64_t fs;
+    uint64_t net;
+    uint64_t scoped;
+};
+
+/* Puts the process into a domain where nothing may be opened but what lies under `readable` (read only), no TCP is
+ * spoken and no process outside is signalled. An older kernel gives less, one without landlock nothing: then the own
+ * user remains the defence. */
+static enum status enter_landlock(const char *const *readable, size_t count, struct err *err)
+{
+    int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (abi < 1) return STATUS_OK;
+    struct ruleset rules = {.fs = LANDLOCK_RIGHTS_ABI_1};
+    if (abi >= 2) rules.fs |= FS_REFER;
+    if (abi >= 3) rules.fs |= FS_TRUNCATE;
+    if (abi >= 4) rules.net = NET_BIND_AND_CONNECT;
+    if (abi >= 5) rules.fs |= FS_IOCTL_DEV;
+    if (abi >= 6) rules.scoped = SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS;
+    size_t size = abi >= 6 ? sizeof rules : abi >= 4 ? 16 : 8;
+
+    int fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+    if (fd < 0) return err_errno(err, STATUS_UNSUPPORTED, errno, "make landlock rules");
+    for (size_t i = 0; i < count; i++)
+    {
+        int place = open(readable[i], O_PATH | O_CLOEXEC);
+        if (place < 0) continue; /* not every system has each of them */
+        struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_READ, .parent_fd = place};
+        if (syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+        {
+            /* A file, not a directory, takes fewer rights. */
+            rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE;
+            (void)syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+        }
+        close(place);
+    }
+    long failed = syscall(SYS_landlock_restrict_self, fd, 0);
+    int reason = errno;
+    close(fd);
+    if (failed) return err_errno(err, STATUS_UNSUPPORTED, reason, "enter landlock");
+    return STATUS_OK;
+}
+
+/* What the dynamic linker and the C library read while user code is loaded. */
+static const char *const zygote_readable[] = {
+    "/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime",
+};
+
+void sandbox_close_from(int first)
+{
+    (void)close_range((unsigned)first, ~0U, 0); /* fails only for arguments that are not used here */
+}
+
+/* ---- the two steps ---- */
+
+enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t parent, struct err *err)
+{
+    if (config->profile == SANDBOX_NONE) return die_with(parent, err);
+    if (geteuid() == 0)
+        TRY(become_nobody(config, err));
+    else
+        TRY(enter_user_namespace(err));
+    TRY(die_with(parent, err));
+    TRY(limit(RLIMIT_CORE, 0, 0, "core", err));
+    TRY(no_new_privileges(err));
+    return enter_landlock(zygote_readable, sizeof zygote_readable / sizeof *zygote_readable, err);
+}
+
+enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t parent, struct err *err)
+{
+    TRY(die_with(parent, err));
+    TRY(limit_worker(config, err));
+    if (config->profile == SANDBOX_NONE) return STATUS_OK;
+    /* Nothing at all: its descriptors are all it has. */
+    return enter_landlock(NULL, 0, err);
+}

@@ -1,0 +1,33 @@
+/* sandbox_none.c - the port for systems without our mechanisms: it refuses `strict` instead of pretending. */
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include "runtime/sandbox/sandbox.h"
+
+enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t parent, struct err *err)
+{
+    if (config->profile == SANDBOX_NONE) return STATUS_OK;
+    return err_set(err, STATUS_UNSUPPORTED, "sandbox `%s`: this system has no mechanism for it; use `none`",
+                   sandbox_profile_name(config->profile));
+}
+
+enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t parent, struct err *err)
+{
+    return sandbox_enter_zygote(config, parent, err);
+}
+
+void sandbox_limit_memory(uint64_t data_bytes)
+{
+    (void)data_bytes; /* no mechanism: `none` promises no limit here */
+}
+
+uint64_t sandbox_data_bytes(void)
+{
+    return 0;
+}
+
+void sandbox_close_from(int first)
+{
+    int end = (int)sysconf(_SC_OPEN_MAX);
+    for (int fd = first; fd < end; fd++) close(fd);
+}

@@ -1,0 +1,604 @@
+/* deployment.c - one version of one app: runs to workers, workers from the zygote, and what happens when these fail. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// Events only note what has changed and touch the deployment; deployment_dispatch() then does what is due, once a turn,
+// in the order: answer what failed, hand out runs, start what is missing, write, free what is dead.
+#include "runtime/worker/deployment.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/check.h"
+
+enum {
+    LOOK_AGAIN_MS = 2, /* until a queue that nobody takes from is judged again */
+    ZYGOTE_IDLE_FACTOR =
+        10, /* a zygote without workers is kept longer than an idle worker: it costs more to make */
+};
+
+struct probe {
+    struct list link;
+    pool_on_probed_fn done;
+    void *ctx;
+};
+
+static const struct zygote_handler zygote_handler;
+
+void deployment_touch(struct pool_deployment *deployment)
+{
+    struct pool *pool = deployment->pool;
+    if (list_empty(&deployment->dirty_link)) list_push_back(&pool->dirty, &deployment->dirty_link);
+    loop_want(pool->config.loop, PHASE_DISPATCH);
+}
+
+static uint64_t now_ns(const struct pool_deployment *deployment)
+{
+    return loop_now_ns(deployment->pool->config.loop);
+}
+
+static struct pool_run *run_of(struct list *link)
+{
+    return CONTAINER_OF(link, struct pool_run, link);
+}
+
+static struct worker *worker_of(struct list *link)
+{
+    return CONTAINER_OF(link, struct worker, link);
+}
+
+/* ---- runs that end ---- */
+
+static void answer(struct pool_deployment *deployment, struct pool_run *run, enum status status,
+                   const struct wire_result *result, const struct err *err)
+{
+    deployment->stats.runs++;
+    if (status != STATUS_OK) deployment->stats.failures++;
+    if (status == STATUS_FUNCTION_TIMEOUT) deployment->stats.timeouts++;
+    if (status == STATUS_FUNCTION_CRASHED || status == STATUS_FUNCTION_EXITED ||
+        status == STATUS_FUNCTION_OUT_OF_MEMORY || status == STATUS_FUNCTION_PROTOCOL)
+        deployment->stats.crashes++;
+    if (run->chain) run->chain->runs--;
+    struct err plain = ERR_INIT;
+    if (status != STATUS_OK && !err)
+    {
+        (void)err_set(&plain, status, "%s", status_text(status)); /* the caller gets it as words */
+        err = &plain;
+    }
+    run->done(run, status, result, err);
+}
+
+void deployment_uncount(struct pool_deployment *deployment, const struct pool_run *run)
+{
+    deployment->queued--;
+    deployment->queued_us -= run->expected_us;
+}
+
+void deployment_fail_run(struct pool_deployment *deployment, struct pool_run *run, enum status failure)
+{
+    run->failure = failure;
+    list_push_back(&deployment->failed, &run->link);
+    deployment_touch(deployment);
+}
+
+static void fail_all(struct pool_deployment *deployment, struct list *runs, enum status failure)
+{
+    struct list *link;
+    while ((link = list_pop_front(runs)))
+    {
+        deployment_uncount(deployment, run_of(link));
+        deployment_fail_run(deployment, run_of(link), failure);
+    }
+}
+
+static void answer_failed(struct pool_deployment *deployment)
+{
+    struct list due; /* what fails meanwhile comes next time */
+    list_init(&due);
+    list_splice_back(&due, &deployment->failed);
+    struct list *link;
+    while ((link = list_pop_front(&due)))
+    {
+        struct pool_run *run = run_of(link);
+        bool has_words = run->failure == STATUS_FUNCTION_START_FAILED;
+        answer(deployment, run, run->failure, NULL, has_words ? &deployment->start_failure : NULL);
+    }
+}
+
+void deployment_on_run_over(struct pool_deployment *deployment, struct pool_run *run, enum status status,
+                            const struct wire_result *result, const struct err *err)
+{
+    deployment->running--;
+    if (result)
+    {
+        /* The worker's own figure, within what we saw: it tells us about the function, nothing more. */
+        uint64_t seen_us = (now_ns(deployment) - run->sent_ns) / NS_PER_US;
+        policy_mean_add(&deployment->functions[run->function].mean,
+                        result->run_us < seen_us ? result->run_us : seen_us);
+    }
+    deployment_touch(deployment);
+    answer(deployment, run, status, result, err);
+}
+
+/* ---- runs to workers ---- */
+
+static void hand_over(struct pool_deployment *deployment, struct worker *worker, struct pool_run *run)
+{
+    list_remove(&run->link);
+    deployment_uncount(deployment, run);
+    deployment->running++;
+    run->expected_us = policy_expected_us(&deployment->functions[run->function].mean);
+    worker_take(worker, run);
+}
+
+/* Runs of chains that live on a worker wait there for room, in order. */
+static void hand_over_pending(struct pool_deployment *deployment, struct worker *worker)
+{
+    while (!list_empty(&worker->pending) && worker_may_take(worker))
+        hand_over(deployment, worker, run_of(worker->pending.next));
+}
+
+static struct worker *hinted_worker(struct pool_deployment *deployment, uint64_t number)
+{
+    if (!number) return NULL;
+    LIST_FOREACH(link, &deployment->workers)
+    {
+        struct worker *worker = worker_of(link);
+        if (worker->number == number) return worker->state == WORKER_IDLE ? worker : NULL;
+    }
+    return NULL;
+}
+
+/* The first worker from *from on that takes another run; the ones before are full for this dispatch. */
+static struct worker *next_worker(struct pool_deployment *deployment, struct list **from)
+{
+    for (; *from != &deployment->workers; *from = (*from)->next)
+        if (worker_may_take(worker_of(*from))) return worker_of(*from);
+    return NULL;
+}
+
+/* False when the run has to wait, and with it all behind it. */
+static bool place(struct pool_deployment *deployment, struct pool_run *run, struct list **from)
+{
+    struct pool_chain *chain = run->chain;
+    if (chain && chain->broken)
+    {
+        list_remove(&run->link);
+        deployment_uncount(deployment, run);
+        deployment_fail_run(deployment, run, STATUS_CONFLICT);
+        return true;
+    }
+    if (chain && chain->worker)
+    {
+        list_remove(&run->link);
+        list_push_back(&chain->worker->pending, &run->link);
+        hand_over_pending(deployment, chain->worker);
+        return true;
+    }
+    struct worker *worker = hinted_worker(deployment, run->worker_hint);
+    if (!worker) worker = next_worker(deployment, from);
+    if (!worker) return false;
+    if (chain)
+    {
+        chain->worker = worker;
+        list_push_back(&worker->chains, &chain->link);
+    }
+    hand_over(deployment, worker, run);
+    return true;
+}
+
+/* Those at the front have waited longest. */
+static void expire(struct pool_deployment *deployment)
+{
+    uint64_t now = now_ns(deployment);
+    while (!list_empty(&deployment->queue))
+    {
+        struct pool_run *run = run_of(deployment->queue.next);
+        if (!run->start_before_ns || run->start_before_ns > now) return;
+        list_remove(&run->link);
+        deployment_uncount(deployment, run);
+        deployment_fail_run(deployment, run, STATUS_DEADLINE_EXCEEDED);
+    }
+}
+
+static void hand_out(struct pool_deployment *deployment)
+{
+    LIST_FOREACH(link, &deployment->workers) hand_over_pending(deployment, worker_of(link));
+    struct list *from = deployment->workers.next;
+    while (!list_empty(&deployment->queue))
+        if (!place(deployment, run_of(deployment->queue.next), &from)) break;
+    LIST_FOREACH(link, &deployment->workers) worker_flush(worker_of(link));
+}
+
+/* ---- starting ---- */
+
+/* Nobody is there to do what waits, and starting somebody has just failed. */
+static void start_failed(struct pool_deployment *deployment, const struct err *err)
+{
+    deployment->failures++;
+    deployment->retry_at_ns = now_ns(deployment) + policy_backoff_ms(deployment->failures) * NS_PER_MS;
+    deployment->start_failure = *err;
+    if (deployment->serving + deployment->starting == 0)
+        fail_all(deployment, &deployment->queue, STATUS_FUNCTION_START_FAILED);
+    deployment_touch(deployment);
+}
+
+static void answer_probes(struct pool_deployment *deployment, enum status status, const struct err *err)
+{
+    struct list *link;
+    while ((link = list_pop_front(&deployment->probes)))
+    {
+        struct probe *probe = CONTAINER_OF(link, struct probe, link);
+        probe->done(probe->ctx, status, err);
+        free(probe);
+    }
+}
+
+void deployment_probe(struct pool_deployment *deployment, pool_on_probed_fn done, void *ctx)
+{
+    CHECK(!deployment->closing);
+    struct probe *probe = mem_zalloc(sizeof *probe);
+    probe->done = done;
+    probe->ctx = ctx;
+    list_push_back(&deployment->probes, &probe->link);
+    deployment_touch(deployment);
+}
+
+static enum status start_zygote(struct pool_deployment *deployment, struct err *err)
+{
+    size_t count = deployment->function_count;
+    const char **names = mem_alloc((count + 1) * sizeof *names);
+    uint64_t *memory = mem_alloc((count + 1) * sizeof *memory);
+    for (size_t i = 0; i < count; i++)
+    {
+        names[i] = deployment->functions[i].name;
+        memory[i] = deployment->functions[i].memory_bytes;
+    }
+    struct zygote_config config = {
+        .loop = deployment->pool->config.loop,
+        .program = deployment->pool->config.zygote_program,
+        .app = deployment->app,
+        .artifact = deployment->artifact,
+        .artifact_name = deployment->artifact_name,
+        .data_fd = deployment->data_fd,
+        .functions = names,
+        .function_count = count,
+        .memory_bytes = memory,
+        .env = (const char *const *)deployment->env,
+        .env_count = deployment->env_count,
+        .sandbox = deployment->sandbox,
+        .load_timeout_ms = deployment->pool->config.start_timeout_ms,
+    };
+    enum status status = zygote_start(&config, &zygote_handler, deployment, &deployment->zygote, err);
+    free(names);
+    free(memory);
+    if (status == STATUS_OK) deployment->stats.zygotes_started++;
+    return status;
+}
+
+static void start_workers(struct pool_deployment *deployment, uint32_t count)
+{
+    struct pool *pool = deployment->pool;
+    for (uint32_t i = 0; i < count && pool->stats.workers < pool->config.workers_max; i++)
+    {
+        struct err err = ERR_INIT;
+        struct worker *worker;
+        if (worker_start(deployment, pool->config.loop, deployment->zygote, ++pool->worker_numbers,
+                         pool->config.start_timeout_ms, &worker, &err) != STATUS_OK)
+        {
+            start_failed(deployment, &err);
+            return;
+        }
+        list_push_back(&deployment->workers, &worker->link);
+        deployment->starting++;
+        deployment->stats.workers_started++;
+        pool->stats.workers++;
+        if (!loop_timer_started(&pool->tick)) loop_timer_start(pool->config.loop, &pool->tick, 1000, 1000);
+    }
+}
+
+static uint32_t count_overdue(const struct pool_deployment *deployment)
+{
+    uint32_t overdue = 0;
+    LIST_FOREACH(link, &deployment->workers)
+    {
+        struct policy_worker view;
+        worker_view(worker_of(link), &view);
+        overdue += worker_serves(worker_of(link)) && policy_overdue(&view);
+    }
+    return overdue;
+}
+
+static uint32_t missing_workers(const struct pool_deployment *deployment)
+{
+    struct policy_app view = {
+        .queued = deployment->queued,
+        .queued_us = deployment->queued_us,
+        .workers = deployment->serving,
+        .starting = deployment->starting,
+        .min = deployment->closing ? 0 : deployment->workers_min,
+        .max = deployment->workers_max,
+        .processors = deployment->pool->processors,
+    };
+    if (view.queued) view.overdue = count_overdue(deployment);
+    return policy_starts(&view);
+}
+
+static void start_missing(struct pool_deployment *deployment)
+{
+    if (deployment->pool->stopping) return;
+    bool backing_off = now_ns(deployment) < deployment->retry_at_ns;
+    if (backing_off && deployment->serving + deployment->starting == 0)
+        fail_all(deployment, &deployment->queue, STATUS_FUNCTION_START_FAILED);
+    bool probed = !list_empty(&deployment->probes);
+    uint32_t missing = missing_workers(deployment);
+    if (deployment->zygote_loaded)
+    {
+        if (missing && !backing_off) start_workers(deployment, missing);
+        answer_probes(deployment, STATUS_OK, NULL);
+        return;
+    }
+    if (deployment->zygote || !(probed || (missing && !backing_off)))
+        return; /* it is loading, or not wanted */
+    struct err err = ERR_INIT;
+    enum status status = start_zygote(deployment, &err);
+    if (status == STATUS_OK) return;
+    answer_probes(deployment, status, &err);
+    start_failed(deployment, &err);
+}
+
+/* When nothing happens, a worker may become overdue, a back-off may end or a run may have waited too long. */
+static void plan_next_look(struct pool_deployment *deployment)
+{
+    uint32_t have = deployment->serving + deployment->starting;
+    bool warm = deployment->workers_min > have && !deployment->closing;
+    if (deployment->queued == 0 && !warm)
+    {
+        loop_timer_stop(&deployment->look_again);
+        return;
+    }
+    uint64_t now = now_ns(deployment);
+    uint64_t at = now + LOOK_AGAIN_MS * NS_PER_MS;
+    if (deployment->queued == 0 && deployment->retry_at_ns > at) at = deployment->retry_at_ns;
+    loop_timer_start_at(deployment->pool->config.loop, &deployment->look_again, at);
+}
+
+/* ---- the zygote's words ---- */
+
+static struct worker *find_worker(struct pool_deployment *deployment, uint64_t number)
+{
+    LIST_FOREACH(link, &deployment->workers)
+    {
+        if (worker_of(link)->number == number) return worker_of(link);
+    }
+    return NULL;
+}
+
+static void on_loaded(void *ctx)
+{
+    struct pool_deployment *deployment = ctx;
+    deployment->zygote_loaded = true;
+    deployment->zygote_idle_since_ns = now_ns(deployment);
+    if (!loop_timer_started(&deployment->pool->tick))
+        loop_timer_start(deployment->pool->config.loop, &deployment->pool->tick, 1000, 1000);
+    answer_probes(deployment, STATUS_OK, NULL);
+    deployment_touch(deployment);
+}
+
+static void on_spawned(void *ctx, uint64_t number, int pidfd)
+{
+    struct pool_deployment *deployment = ctx;
+    struct worker *worker = find_worker(deployment, number);
+    if (worker)
+        worker_on_spawned(worker, pidfd, deployment->pool->config.start_timeout_ms);
+    else
+        close(pidfd); /* nobody we asked for */
+}
+
+static void on_spawn_failed(void *ctx, uint64_t number, const struct err *err)
+{
+    struct worker *worker = find_worker(ctx, number);
+    if (worker) worker_on_spawn_failed(worker, err);
+}
+
+static void on_exited(void *ctx, uint64_t number, const struct zygote_exit *how)
+{
+    struct worker *worker = find_worker(ctx, number);
+    if (worker) worker_on_exited(worker, how);
+}
+
+static void on_output(void *ctx, struct slice line)
+{
+    deployment_on_log(ctx, NULL, LOG_INFO, line);
+}
+
+static void on_gone(void *ctx, const struct err *err)
+{
+    struct pool_deployment *deployment = ctx;
+    bool loaded = deployment->zygote_loaded;
+    deployment->zygote_gone = true;
+    deployment->zygote_loaded = false;
+    LIST_FOREACH(link, &deployment->workers) worker_on_zygote_gone(worker_of(link));
+    if (!loaded)
+    {
+        answer_probes(deployment, err->status, err);
+        start_failed(deployment, err);
+    }
+    deployment_touch(deployment);
+}
+
+static const struct zygote_handler zygote_handler = {
+    .on_loaded = on_loaded,
+    .on_spawned = on_spawned,
+    .on_spawn_failed = on_spawn_failed,
+    .on_exited = on_exited,
+    .on_output = on_output,
+    .on_gone = on_gone,
+};
+
+/* ---- the workers' words ---- */
+
+void deployment_on_worker_ready(struct pool_deployment *deployment, struct worker *worker)
+{
+    (void)worker; /* hand_out finds it */
+    deployment->starting--;
+    deployment->serving++;
+    deployment->failures = 0;
+    deployment_touch(deployment);
+}
+
+void deployment_on_worker_dying(struct pool_deployment *deployment, bool served)
+{
+    if (served)
+        deployment->serving--;
+    else
+        deployment->starting--;
+    deployment->dying++;
+    deployment_touch(deployment);
+}
+
+/* Chains lived in its memory. */
+static void break_chains(struct worker *worker)
+{
+    struct list *link;
+    while ((link = list_pop_front(&worker->chains)))
+    {
+        struct pool_chain *chain = CONTAINER_OF(link, struct pool_chain, link);
+        chain->worker = NULL;
+        chain->broken = true;
+    }
+}
+
+/* The runs have not begun: those that depend on nothing in the dead process go back to the front of the queue. */
+static void take_back(struct pool_deployment *deployment, struct list *runs)
+{
+    while (!list_empty(runs))
+    {
+        struct pool_run *run = run_of(runs->prev);
+        list_remove(&run->link);
+        run->worker = 0;
+        list_push_front(&deployment->queue, &run->link);
+        deployment->queued++;
+        deployment->queued_us += run->expected_us;
+    }
+}
+
+void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker *worker, bool started,
+                               const struct err *err)
+{
+    struct pool *pool = deployment->pool;
+    deployment->dying--;
+    pool->stats.workers--;
+    deployment->running -= worker->depth;
+    break_chains(worker);
+    LIST_FOREACH(link, &worker->pending) deployment_uncount(deployment, run_of(link));
+    take_back(deployment, &worker->pending);
+    take_back(deployment, &worker->sent);
+    worker->depth = 0;
+    deployment->stats.log_lines_dropped += worker->log_dropped;
+    list_remove(&worker->link);
+    list_push_back(&deployment->dead, &worker->link);
+    if (list_empty(&deployment->workers)) deployment->zygote_idle_since_ns = now_ns(deployment);
+    if (pool->stopping) fail_all(deployment, &deployment->queue, STATUS_DRAINING);
+    if (!started && !deployment->zygote_gone && !deployment->closing) start_failed(deployment, err);
+    deployment_touch(deployment);
+}
+
+void deployment_on_zygote_silent(struct pool_deployment *deployment)
+{
+    if (deployment->zygote)
+        zygote_condemn(deployment->zygote, "the process that workers are forked from does not answer");
+}
+
+void deployment_on_log(struct pool_deployment *deployment, const struct pool_run *run, enum log_level level,
+                       struct slice text)
+{
+    const struct pool_config *config = &deployment->pool->config;
+    if (!config->on_log) return;
+    config->on_log(config->log_ctx, &(struct pool_log){
+                                        .app = deployment->app,
+                                        .version = deployment->version,
+                                        .function = run ? run->invoke->function : SLICE_EMPTY,
+                                        .invocation = run ? run->invoke->ident : SLICE_EMPTY,
+                                        .level = level,
+                                        .text = text,
+                                    });
+}
+
+/* ---- the end ---- */
+
+static void free_dead(struct pool_deployment *deployment)
+{
+    struct list *link;
+    while ((link = list_pop_front(&deployment->dead))) worker_free(worker_of(link));
+    if (!deployment->zygote_gone) return;
+    zygote_close(deployment->zygote);
+    deployment->zygote = NULL;
+    deployment->zygote_gone = false;
+}
+
+static bool nothing_left(const struct pool_deployment *deployment)
+{
+    return deployment->queued == 0 && deployment->running == 0 && list_empty(&deployment->failed) &&
+           list_empty(&deployment->probes);
+}
+
+/* True when the deployment is gone. */
+static bool finish_close(struct pool_deployment *deployment)
+{
+    if (!deployment->closing || !nothing_left(deployment)) return false;
+    LIST_FOREACH(link, &deployment->workers)
+    worker_kill(worker_of(link), STATUS_CANCELED, "its deployment is closed");
+    if (!list_empty(&deployment->workers)) return false;
+    void (*on_closed)(void *ctx) = deployment->on_closed;
+    void *ctx = deployment->closed_ctx;
+    deployment_free(deployment);
+    if (on_closed) on_closed(ctx);
+    return true;
+}
+
+void deployment_end_idle(struct pool_deployment *deployment)
+{
+    uint64_t now = now_ns(deployment);
+    for (struct list *link = deployment->workers.prev, *before; link != &deployment->workers; link = before)
+    {
+        before = link->prev;
+        struct worker *worker = worker_of(link);
+        if (worker->state != WORKER_IDLE || !list_empty(&worker->chains)) continue;
+        uint64_t idle_ms = (now - worker->idle_since_ns) / NS_PER_MS;
+        if (policy_idle_over(deployment->serving, deployment->workers_min, idle_ms, deployment->idle_ms))
+            worker_kill(worker, STATUS_CANCELED, "it was idle");
+    }
+    bool unused = deployment->zygote_loaded && list_empty(&deployment->workers) && deployment->queued == 0;
+    uint64_t unused_ms = (now - deployment->zygote_idle_since_ns) / NS_PER_MS;
+    if (unused &&
+        policy_idle_over(1, deployment->workers_min, unused_ms / ZYGOTE_IDLE_FACTOR, deployment->idle_ms))
+    {
+        deployment->zygote_loaded = false;
+        deployment->zygote_gone = true;
+        deployment_touch(deployment);
+    }
+}
+
+void deployment_stop(struct pool_deployment *deployment)
+{
+    deployment->closing = true;
+    struct err err = ERR_INIT;
+    (void)err_set(&err, STATUS_DRAINING, "%s", status_text(STATUS_DRAINING)); /* words for the probes */
+    answer_probes(deployment, STATUS_DRAINING, &err);
+    fail_all(deployment, &deployment->queue, STATUS_DRAINING);
+    LIST_FOREACH(link, &deployment->workers)
+    worker_kill(worker_of(link), STATUS_DRAINING, "%s", err_text(&err));
+    deployment_touch(deployment);
+}
+
+void deployment_dispatch(struct pool_deployment *deployment)
+{
+    free_dead(deployment);
+    expire(deployment);
+    answer_failed(deployment);
+    hand_out(deployment);
+    start_missing(deployment);
+    if (finish_close(deployment)) return;
+    plan_next_look(deployment);
+}

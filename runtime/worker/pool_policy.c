@@ -1,0 +1,88 @@
+/* pool_policy.c - decisions of the pool. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/worker/pool_policy.h"
+
+#include "runtime/base/bounds.h"
+
+enum {
+    MEAN_WEIGHT = 8, /* a new sample counts an eighth */
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_MAX_MS = 30000,
+};
+
+void policy_mean_add(struct policy_mean *mean, uint64_t sample_us)
+{
+    uint64_t ns = sample_us * 1000 + 1; /* 0 means that there is none */
+    if (!mean->ns)
+        mean->ns = ns;
+    else
+        mean->ns = mean->ns - mean->ns / MEAN_WEIGHT + ns / MEAN_WEIGHT + 1;
+}
+
+uint32_t policy_expected_us(const struct policy_mean *mean)
+{
+    if (!mean->ns) return POLICY_UNKNOWN_US;
+    uint64_t us = mean->ns / 1000 + POLICY_FRAME_US;
+    return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+bool policy_overdue(const struct policy_worker *worker)
+{
+    return worker->depth > 0 && worker->head_age_us > 2 * worker->head_us + POLICY_AHEAD_US;
+}
+
+bool policy_may_send(const struct policy_worker *worker)
+{
+    if (worker->depth == 0) return true;
+    if (worker->depth >= BOUND_WORKER_DEPTH_MAX || policy_overdue(worker)) return false;
+    uint64_t done_us = worker->head_age_us < worker->head_us ? worker->head_age_us : worker->head_us;
+    return worker->ahead_us - done_us < POLICY_AHEAD_US;
+}
+
+/* More workers than processors help only runs that wait for something, and a short run does not. */
+static uint32_t useful_workers(const struct policy_app *app)
+{
+    uint64_t mean_us = app->queued ? app->queued_us / app->queued : 0;
+    uint64_t useful = app->max;
+    if (mean_us <= POLICY_AHEAD_US) useful = (uint64_t)app->processors + app->overdue;
+    return useful < app->max ? (uint32_t)useful : app->max;
+}
+
+static uint32_t wanted_workers(const struct policy_app *app)
+{
+    uint32_t have = app->workers + app->starting;
+    if (app->queued == 0) return app->min;
+    if (have == 0) return 1;
+    bool hopeless = app->overdue == app->workers && app->starting == 0;
+    uint64_t wait_us = app->queued_us / have;
+    if (!hopeless && wait_us <= POLICY_AHEAD_US) return have;
+
+    /* Enough to be through in the time that waiting may take; those that start already count for one run each. */
+    uint64_t by_time = (app->queued_us + POLICY_AHEAD_US - 1) / POLICY_AHEAD_US;
+    uint64_t by_runs = app->queued > app->starting ? app->queued - app->starting : 0;
+    uint64_t more = by_time < by_runs ? by_time : by_runs;
+    uint64_t wanted = have + (more ? more : hopeless);
+    uint32_t useful = useful_workers(app);
+    return wanted < useful ? (uint32_t)wanted : useful;
+}
+
+uint32_t policy_starts(const struct policy_app *app)
+{
+    uint32_t have = app->workers + app->starting;
+    uint32_t wanted = wanted_workers(app);
+    if (wanted < app->min) wanted = app->min;
+    if (wanted > app->max) wanted = app->max;
+    return wanted > have ? wanted - have : 0;
+}
+
+bool policy_idle_over(uint32_t workers, uint32_t min, uint64_t idle_ms, uint32_t idle_max_ms)
+{
+    return workers > min && idle_ms >= idle_max_ms;
+}
+
+uint32_t policy_backoff_ms(uint32_t failures)
+{
+    if (failures == 0) return 0;
+    uint64_t ms = (uint64_t)BACKOFF_FIRST_MS << (failures < 16 ? failures - 1 : 15);
+    return ms < BACKOFF_MAX_MS ? (uint32_t)ms : BACKOFF_MAX_MS;
+}

@@ -1,0 +1,61 @@
+/* pool_policy.h - how many workers an app has and who gets the next run; pure, time and load come as parameters. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// Waking a process costs far more than handing it one more frame, and with few processors another busy worker takes from
+// the ones that run. So short runs are sent ahead into the link of one warm worker, about a millisecond of work of them,
+// and another worker is started only when waiting would cost more than that, or when the worker hangs in a long run.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    POLICY_AHEAD_US =
+        1000, /* work that may wait in the link of a worker; what a queue may wait before it gets help */
+    POLICY_UNKNOWN_US = 1000, /* guess for a function that has not run yet: alone in its worker */
+    POLICY_FRAME_US = 5, /* cost of a run beside its handler */
+};
+
+/* ---- how long a run takes: a moving average ---- */
+
+struct policy_mean {
+    uint64_t ns; /* 0: no sample yet */
+};
+
+void policy_mean_add(struct policy_mean *mean, uint64_t sample_us);
+/* Handler and frame together; never 0. */
+uint32_t policy_expected_us(const struct policy_mean *mean);
+
+/* ---- one worker ---- */
+
+struct policy_worker {
+    uint32_t depth; /* runs in its link */
+    uint64_t ahead_us; /* their expected times together */
+    uint64_t head_us; /* expected time of the one that runs now */
+    uint64_t head_age_us; /* how long it has run */
+};
+
+/* It runs longer than it should: nothing may queue behind it. */
+bool policy_overdue(const struct policy_worker *worker);
+/* True when another run may be put into its link. */
+bool policy_may_send(const struct policy_worker *worker);
+
+/* ---- all workers of an app ---- */
+
+struct policy_app {
+    uint32_t queued; /* runs that no worker may take now */
+    uint64_t queued_us; /* their expected times together */
+    uint32_t workers; /* that serve */
+    uint32_t overdue; /* of these */
+    uint32_t starting;
+    uint32_t min;
+    uint32_t max;
+    uint32_t processors;
+};
+
+/* How many workers to start now. */
+uint32_t policy_starts(const struct policy_app *app);
+/* True when one that has been idle since then is not needed any more. */
+bool policy_idle_over(uint32_t workers, uint32_t min, uint64_t idle_ms, uint32_t idle_max_ms);
+/* How long not to try again after `failures` starts in a row failed. */
+uint32_t policy_backoff_ms(uint32_t failures);

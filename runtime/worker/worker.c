@@ -1,0 +1,452 @@
+/* worker.c - one worker process. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/worker/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/base/buf.h"
+#include "runtime/base/check.h"
+
+enum {
+    REPORT_MS = 1000, /* for the zygote to tell how a worker died, before we go on without */
+    INSIST_MS = 20, /* for a worker to end by itself at its deadline */
+    LOG_LINE_COST = 64, /* bytes of the log budget beside its text, so that empty lines are not free */
+};
+
+static const struct worker_link_handler link_handler;
+static void on_timer(struct loop_timer *timer, void *ctx);
+
+static void enter(struct worker *worker, enum worker_state state)
+{
+    CHECK(worker_edge_legal(worker->state, state));
+    log_debug("worker.state", "worker=%llu from=%s to=%s", (unsigned long long)worker->number,
+              worker_state_name(worker->state), worker_state_name(state));
+    worker->state = state;
+}
+
+static struct pool_run *head_of(const struct worker *worker)
+{
+    return list_empty(&worker->sent) ? NULL : CONTAINER_OF(worker->sent.next, struct pool_run, link);
+}
+
+static void on_output_line(void *ctx, struct slice line)
+{
+    struct worker *worker = ctx;
+    if (!worker->served) snprintf(worker->last_line, sizeof worker->last_line, "%.*s", SLICE_FMT(line));
+    deployment_on_log(worker->deployment, head_of(worker), LOG_INFO, line);
+}
+
+/* ---- the beginning ---- */
+
+enum status worker_start(struct pool_deployment *deployment, struct loop *loop, struct zygote *zygote,
+                         uint64_t number, uint32_t start_timeout_ms, struct worker **out, struct err *err)
+{
+    struct worker *worker = mem_zalloc(sizeof *worker);
+    *worker = (struct worker){
+        .deployment = deployment,
+        .loop = loop,
+        .number = number,
+        .state = WORKER_SPAWNING,
+        .pidfd = -1,
+        .cause = ERR_INIT,
+    };
+    list_init(&worker->link);
+    list_init(&worker->sent);
+    list_init(&worker->pending);
+    list_init(&worker->chains);
+    output_budget_init(&worker->log_budget, loop_now_ns(loop));
+    loop_timer_init(&worker->timer, on_timer, worker);
+
+    int peer = -1, writer = -1;
+    enum status status = worker_link_open(loop, &link_handler, worker, &worker->wire, &peer, err);
+    if (status == STATUS_OK)
+        status = output_open(loop, on_output_line, worker, &worker->output, &writer, err);
+    if (status == STATUS_OK) status = zygote_spawn(zygote, number, peer, writer, err);
+    if (peer >= 0) close(peer);
+    if (writer >= 0) close(writer);
+    if (status != STATUS_OK)
+    {
+        worker->state = WORKER_DEAD;
+        worker_free(worker);
+        return status;
+    }
+    loop_timer_start(loop, &worker->timer, start_timeout_ms, 0);
+    *out = worker;
+    return STATUS_OK;
+}
+
+static void become_ready(struct worker *worker)
+{
+    if (worker->state != WORKER_GREETING) return; /* dying */
+    loop_timer_stop(&worker->timer);
+    enter(worker, WORKER_IDLE);
+    worker->idle_since_ns = loop_now_ns(worker->loop);
+    deployment_on_worker_ready(worker->deployment, worker);
+}
+
+static void on_process_ended(void *ctx, unsigned events);
+
+void worker_on_spawned(struct worker *worker, int pidfd, uint32_t start_timeout_ms)
+{
+    struct err err = ERR_INIT;
+    if (worker->pidfd >= 0) /* told twice */
+    {
+        close(pidfd);
+        return;
+    }
+    worker->pidfd = pidfd;
+    if (worker->state == WORKER_SPAWNING) enter(worker, WORKER_GREETING);
+    if (loop_watch_open(worker->loop, pidfd, on_process_ended, worker, &worker->death, &err) != STATUS_OK)
+    {
+        /* Without eyes on it we do not use it: it dies with its zygote at the latest. */
+        pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+        worker_on_spawn_failed(worker, &err);
+        return;
+    }
+    loop_watch_set(worker->death, LOOP_READABLE);
+    if (worker->state == WORKER_DYING)
+        pidfd_send_signal(pidfd, SIGKILL, NULL, 0); /* it was condemned before it was born */
+    else if (worker->served)
+        become_ready(worker);
+    else
+        loop_timer_start(worker->loop, &worker->timer, start_timeout_ms, 0);
+}
+
+static void on_link_ready(void *ctx, const struct wire_ready *ready)
+{
+    struct worker *worker = ctx;
+    if (worker->served || ready->version != WIRE_VERSION)
+    {
+        worker_kill(worker, STATUS_FUNCTION_PROTOCOL, "the worker said READY %s",
+                    worker->served ? "twice" : "in another version");
+        return;
+    }
+    worker->served = true;
+    if (worker->state == WORKER_SPAWNING) return; /* faster than the zygote's word: on_spawned goes on */
+    become_ready(worker);
+}
+
+/* ---- runs ---- */
+
+void worker_view(const struct worker *worker, struct policy_worker *view)
+{
+    *view = (struct policy_worker){.depth = worker->depth, .ahead_us = worker->ahead_us};
+    const struct pool_run *head = head_of(worker);
+    if (!head) return;
+    view->head_us = head->expected_us;
+    view->head_age_us = (loop_now_ns(worker->loop) - head->began_ns) / NS_PER_US;
+}
+
+bool worker_may_take(const struct worker *worker)
+{
+    if (!worker_serves(worker)) return false;
+    if (worker->depth == 0) return true;
+    if (worker_link_backlog(worker->wire) > MIB) return false; /* it does not even read */
+    struct policy_worker view;
+    worker_view(worker, &view);
+    return policy_may_send(&view);
+}
+
+/* The first run of the link has the worker for itself from now on. */
+static void begin_head(struct worker *worker)
+{
+    struct pool_run *head = head_of(worker);
+    if (!head)
+    {
+        loop_timer_stop(&worker->timer);
+        enter(worker, WORKER_IDLE);
+        worker->idle_since_ns = loop_now_ns(worker->loop);
+        return;
+    }
+    head->began_ns = loop_now_ns(worker->loop);
+    loop_timer_start_at(worker->loop, &worker->timer, head->began_ns + head->invoke->timeout_ms * NS_PER_MS);
+    if (head->started) head->started(head);
+}
+
+void worker_take(struct worker *worker, struct pool_run *run)
+{
+    CHECK(worker_serves(worker));
+    run->worker = worker->number;
+    if (run->prepare) run->prepare(run);
+    struct wire_invoke *invoke = run->invoke;
+    invoke->id = (worker->number << 32) | ++worker->runs_sent; /* never the id of another run or worker */
+
+    /* The snapshot of the frame before need not travel again. */
+    struct slice meta = invoke->meta;
+    if (worker->snapshot_known && worker->snapshot_txn == invoke->txn) invoke->meta = SLICE_EMPTY;
+    worker_link_send(worker->wire, invoke);
+    invoke->meta = meta;
+    worker->snapshot_txn = invoke->txn;
+    worker->snapshot_known = meta.size > 0;
+
+    run->sent_ns = loop_now_ns(worker->loop);
+    list_push_back(&worker->sent, &run->link);
+    worker->ahead_us += run->expected_us;
+    worker->flush = true;
+    if (worker->depth++ > 0) return;
+    enter(worker, WORKER_BUSY);
+    begin_head(worker);
+}
+
+void worker_flush(struct worker *worker)
+{
+    if (!worker->flush) return;
+    worker->flush = false;
+    if (worker_serves(worker)) worker_link_flush(worker->wire);
+}
+
+static void leave(struct worker *worker, struct pool_run *run)
+{
+    list_remove(&run->link);
+    worker->depth--;
+    worker->ahead_us -= run->expected_us;
+}
+
+static void on_link_result(void *ctx, const struct wire_result *result)
+{
+    struct worker *worker = ctx;
+    struct pool_run *run = head_of(worker);
+    if (!run || result->id != run->invoke->id)
+    {
+        worker_kill(worker, STATUS_FUNCTION_PROTOCOL,
+                    "the worker sent a result for a run that it was not at");
+        return;
+    }
+    leave(worker, run);
+    if (worker->blamed == run) worker->blamed = NULL; /* it was killed for this one, just too late */
+    if (worker->state == WORKER_BUSY) begin_head(worker);
+    deployment_on_run_over(worker->deployment, run, STATUS_OK, result, NULL);
+}
+
+static void on_link_log(void *ctx, const struct wire_log *log)
+{
+    struct worker *worker = ctx;
+    const struct pool_run *run = head_of(worker);
+    if (log->id && (!run || log->id != run->invoke->id))
+    {
+        worker_kill(worker, STATUS_FUNCTION_PROTOCOL, "the worker logged for a run that it was not at");
+        return;
+    }
+    size_t cost = log->text.size + LOG_LINE_COST;
+    uint64_t now = loop_now_ns(worker->loop);
+    if (output_budget_take(&worker->log_budget, now, cost) < cost)
+    {
+        if (worker->log_dropped++ == 0)
+            deployment_on_log(
+                worker->deployment, run, LOG_WARN,
+                SLICE("(too many log lines: what exceeds the budget is dropped and only counted)"));
+        return;
+    }
+    enum log_level level = log->level <= LOG_ERROR ? (enum log_level)log->level : LOG_ERROR;
+    deployment_on_log(worker->deployment, log->id ? run : NULL, level, log->text);
+}
+
+/* ---- the end ---- */
+
+/* Something told that it has ended, or is about to: it gets no more work. */
+static void expect_death(struct worker *worker)
+{
+    if (worker->state == WORKER_DYING) return;
+    bool served = worker_serves(worker);
+    loop_timer_stop(&worker->timer);
+    enter(worker, WORKER_DYING);
+    deployment_on_worker_dying(worker->deployment, served);
+}
+
+/* Notes why, whom it is for, and kills. */
+static void condemn(struct worker *worker, enum status status, const char *words)
+{
+    (void)err_set(&worker->cause, status, "%s", words); /* kept for when it is dead */
+    if (status != STATUS_CANCELED) worker->blamed = head_of(worker);
+    if (status == STATUS_FUNCTION_PROTOCOL) worker_link_mute(worker->wire);
+    if (worker->pidfd < 0 || worker->gone) return;
+    /* Its loop answers SIGXCPU with the results that are finished but not sent, and dies of it: so no run is blamed that
+     * was done. Whoever has blocked the signal gets the other one. */
+    bool gently = status == STATUS_FUNCTION_TIMEOUT;
+    pidfd_send_signal(worker->pidfd, gently ? SIGXCPU : SIGKILL, NULL,
+                      0); /* fails only when it is dead already */
+    if (gently) loop_timer_start(worker->loop, &worker->timer, INSIST_MS, 0);
+}
+
+void worker_kill(struct worker *worker, enum status status, const char *format, ...)
+{
+    if (worker->state == WORKER_DYING || worker->state == WORKER_DEAD) return;
+    char words[ERR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    expect_death(worker);
+    condemn(worker, status, words);
+}
+
+/* How a process that nobody killed came to its end. */
+static enum status explain(const struct worker *worker, struct err *err)
+{
+    if (!worker->reported)
+        return err_set(err, STATUS_FUNCTION_CRASHED, "the worker died %s",
+                       worker->orphan ? "with the process that it was forked from"
+                                      : "and nothing is known about how");
+    const struct zygote_exit *how = &worker->how;
+    if (how->out_of_memory)
+        return err_set(err, STATUS_FUNCTION_OUT_OF_MEMORY,
+                       "the function was refused memory and did not survive it");
+    if (how->signal == 0)
+        return err_set(err, STATUS_FUNCTION_EXITED, "the function ended its process with exit code %d",
+                       how->code);
+    const char *name = sigabbrev_np(how->signal);
+    return err_set(err, STATUS_FUNCTION_CRASHED, "the function was killed by signal %d (SIG%s%s%s)",
+                   how->signal, name ? name : "?", name ? ": " : "", name ? strsignal(how->signal) : "");
+}
+
+/* The process is dead and we know what can be known. */
+static void settle(struct worker *worker)
+{
+    loop_timer_stop(&worker->timer);
+    expect_death(worker);
+    enter(worker, WORKER_DEAD);
+
+    struct err err = worker->cause;
+    struct pool_run *victim = worker->blamed;
+    if (err.status == STATUS_OK)
+    {
+        (void)explain(worker, &err); /* it died by itself: the run that it was at did it */
+        victim = head_of(worker);
+    }
+    if (victim)
+    {
+        leave(worker, victim);
+        deployment_on_run_over(worker->deployment, victim, err.status, NULL, &err);
+    }
+    if (!worker->served && worker->last_line[0])
+        (void)err_set(&err, err.status, "%s", worker->last_line); /* it said itself what hindered it */
+    deployment_on_worker_dead(worker->deployment, worker, worker->served, &err);
+}
+
+/* What it wrote before it died counts. */
+static void collect_last_words(struct worker *worker)
+{
+    worker_link_drain(worker->wire);
+    output_drain(worker->output);
+}
+
+static void on_process_ended(void *ctx, unsigned events)
+{
+    (void)events; /* a pidfd tells nothing else */
+    struct worker *worker = ctx;
+    worker->gone = true;
+    loop_watch_close(worker->death);
+    worker->death = NULL;
+    collect_last_words(worker);
+    worker_link_mute(worker->wire);
+    expect_death(worker);
+    if (worker->reported || worker->orphan)
+        settle(worker);
+    else
+        loop_timer_start(worker->loop, &worker->timer, REPORT_MS, 0);
+}
+
+void worker_on_exited(struct worker *worker, const struct zygote_exit *how)
+{
+    if (worker->reported) return;
+    worker->reported = true;
+    worker->how = *how;
+    if (worker->gone)
+        settle(worker);
+    else if (worker->pidfd >= 0)
+        expect_death(worker); /* its pidfd tells in a moment */
+}
+
+void worker_on_spawn_failed(struct worker *worker, const struct err *err)
+{
+    if (worker->state == WORKER_DEAD || worker->gone) return;
+    if (worker->cause.status == STATUS_OK)
+        (void)err_set(&worker->cause, STATUS_FUNCTION_START_FAILED, "%s", err_text(err)); /* for settle */
+    settle(worker);
+}
+
+void worker_on_zygote_gone(struct worker *worker)
+{
+    if (worker->pidfd < 0 || worker->gone) /* never born, or dead without a report */
+    {
+        settle(worker);
+        return;
+    }
+    /* The kernel kills it; we do, too, in case that it changed whom it dies with. Its pidfd will tell. */
+    worker->orphan = true;
+    pidfd_send_signal(worker->pidfd, SIGKILL, NULL, 0);
+}
+
+static void on_link_end(void *ctx, enum status status, const struct err *err)
+{
+    struct worker *worker = ctx;
+    if (status != STATUS_OK)
+    {
+        worker_kill(worker, STATUS_FUNCTION_PROTOCOL, "%s", err_text(err));
+        return;
+    }
+    if (worker->gone || worker->state == WORKER_DYING) return;
+    /* Mostly because it is ending, which its pidfd tells in a moment; else it has cut itself off. */
+    expect_death(worker);
+    loop_timer_start(worker->loop, &worker->timer, REPORT_MS, 0);
+}
+
+static void on_timer(struct loop_timer *timer, void *ctx)
+{
+    (void)timer; /* one for all that it waits for; the state tells for what */
+    struct worker *worker = ctx;
+    switch (worker->state)
+    {
+    case WORKER_SPAWNING:
+        worker_kill(worker, STATUS_FUNCTION_START_FAILED, "no worker was forked in time");
+        deployment_on_zygote_silent(worker->deployment);
+        return;
+    case WORKER_GREETING:
+        worker_kill(worker, STATUS_FUNCTION_START_FAILED, "the worker did not get ready in time");
+        return;
+    case WORKER_BUSY:
+        worker_kill(worker, STATUS_FUNCTION_TIMEOUT, "the function did not finish within %u ms",
+                    head_of(worker)->invoke->timeout_ms);
+        return;
+    case WORKER_DYING:
+        if (worker->gone)
+            settle(worker);
+        else if (worker->cause.status != STATUS_OK)
+            pidfd_send_signal(worker->pidfd, SIGKILL, NULL, 0);
+        else
+            condemn(worker, STATUS_FUNCTION_PROTOCOL, "the worker closed its link but went on");
+        return;
+    case WORKER_IDLE:
+    case WORKER_DEAD:
+    case WORKER_STATE_COUNT:
+        break;
+    }
+    UNREACHABLE("no timer runs in this state");
+}
+
+void worker_free(struct worker *worker)
+{
+    CHECK(worker->state == WORKER_DEAD && list_empty(&worker->sent) && list_empty(&worker->pending));
+    list_remove(&worker->link);
+    loop_timer_stop(&worker->timer);
+    loop_watch_close(worker->death);
+    worker_link_close(worker->wire);
+    output_close(worker->output);
+    if (worker->pidfd >= 0) close(worker->pidfd);
+    free(worker);
+}
+
+static const struct worker_link_handler link_handler = {
+    .on_ready = on_link_ready,
+    .on_result = on_link_result,
+    .on_log = on_link_log,
+    .on_end = on_link_end,
+};

@@ -1,0 +1,181 @@
+/* control.c - packets between daemon and zygote. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/zygote/control.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/base/check.h"
+
+enum { HEAD_BYTES = offsetof(struct control_message, text) };
+
+enum status control_send(int socket, const struct control_message *message, const int *fds, size_t count,
+                         struct err *err)
+{
+    CHECK(message->text_size <= CONTROL_TEXT_MAX && count <= CONTROL_FDS_MAX);
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
+    } beside = {0};
+    struct iovec part = {.iov_base = (void *)message, .iov_len = HEAD_BYTES + message->text_size};
+    struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1};
+    if (count)
+    {
+        packet.msg_control = beside.bytes;
+        packet.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&packet);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        memcpy(CMSG_DATA(rights), fds, sizeof(int) * count);
+    }
+    ssize_t sent;
+    do sent = sendmsg(socket, &packet, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0) return STATUS_OK;
+    if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
+        return err_set(err, STATUS_UNAVAILABLE, "the zygote has gone");
+    return err_errno(err, STATUS_NO_RESOURCES, errno, "send to the zygote");
+}
+
+/* Takes the descriptors out of a packet; false when there were more than we have places for. */
+static bool take_fds(struct msghdr *packet, int fds[CONTROL_FDS_MAX])
+{
+    size_t taken = 0;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(packet); part; part = CMSG_NXTHDR(packet, part))
+    {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++)
+        {
+            int fd;
+            memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+            if (taken < CONTROL_FDS_MAX)
+                fds[taken++] = fd;
+            else
+                close(fd); /* room for alignment can hold one more than we asked for */
+        }
+    }
+    return !(packet->msg_flags & MSG_CTRUNC);
+}
+
+static bool well_formed(const struct control_message *message, size_t size)
+{
+    return size >= HEAD_BYTES && message->text_size <= CONTROL_TEXT_MAX &&
+           size == HEAD_BYTES + message->text_size && message->kind >= CONTROL_SPAWN &&
+           message->kind <= CONTROL_EXITED && message->status < STATUS_COUNT;
+}
+
+enum control_event control_receive(int socket, struct control_message *message, int fds[CONTROL_FDS_MAX])
+{
+    for (size_t i = 0; i < CONTROL_FDS_MAX; i++) fds[i] = -1;
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
+    } beside;
+    struct iovec part = {.iov_base = message, .iov_len = sizeof *message};
+    struct msghdr packet = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = beside.bytes,
+        .msg_controllen = sizeof beside.bytes,
+    };
+    ssize_t size;
+    do size = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
+    while (size < 0 && errno == EINTR);
+    if (size == 0 && packet.msg_controllen == 0) return CONTROL_END;
+    if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? CONTROL_NOTHING : CONTROL_END;
+    bool all_taken = take_fds(&packet, fds);
+    if (all_taken && !(packet.msg_flags & MSG_TRUNC) && well_formed(message, (size_t)size))
+        return CONTROL_MESSAGE;
+    for (size_t i = 0; i < CONTROL_FDS_MAX; i++)
+        if (fds[i] >= 0) close(fds[i]);
+    return CONTROL_NONSENSE;
+}
+
+/* ---- the first packet: a fixed head, a limit for each function, then zero-terminated texts ---- */
+
+struct setup_head {
+    uint32_t version;
+    int32_t daemon;
+    uint32_t profile;
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t function_count;
+    uint32_t env_count;
+    uint32_t reserved;
+};
+
+static void append_text(struct buf *packet, const char *text)
+{
+    buf_append(packet, slice_make(text, strlen(text) + 1));
+}
+
+enum status control_setup_encode(struct buf *packet, const struct control_setup *setup, struct err *err)
+{
+    struct setup_head head = {
+        .version = CONTROL_VERSION,
+        .daemon = setup->daemon,
+        .profile = setup->sandbox.profile,
+        .uid = setup->sandbox.uid,
+        .gid = setup->sandbox.gid,
+        .function_count = (uint32_t)setup->function_count,
+        .env_count = (uint32_t)setup->env_count,
+    };
+    buf_append(packet, slice_make(&head, sizeof head));
+    for (size_t i = 0; i < setup->function_count; i++)
+        buf_append(packet, slice_make(&setup->functions[i].memory_bytes, sizeof(uint64_t)));
+    append_text(packet, setup->artifact);
+    for (size_t i = 0; i < setup->function_count; i++) append_text(packet, setup->functions[i].name);
+    for (size_t i = 0; i < setup->env_count; i++) append_text(packet, setup->env[i]);
+    if (packet->size <= CONTROL_SETUP_MAX) return STATUS_OK;
+    return err_set(err, STATUS_INVALID_ARGUMENT,
+                   "the names of the functions and the environment have %zu bytes; at most %d are allowed",
+                   packet->size, (int)CONTROL_SETUP_MAX);
+}
+
+/* The next text of the packet; NULL when there is none. */
+static const char *next_text(struct slice packet, size_t *offset)
+{
+    const char *bytes = packet.data;
+    const char *end = memchr(bytes + *offset, 0, packet.size - *offset);
+    if (!end) return NULL;
+    const char *text = bytes + *offset;
+    *offset = (size_t)(end - bytes) + 1;
+    return text;
+}
+
+enum status control_setup_decode(struct slice packet, struct control_setup *setup, struct err *err)
+{
+    struct setup_head head;
+    if (packet.size < sizeof head)
+        return err_set(err, STATUS_INTERNAL, "the set-up has %zu bytes", packet.size);
+    memcpy(&head, packet.data, sizeof head);
+    size_t offset = sizeof head;
+    if (head.version != CONTROL_VERSION)
+        return err_set(err, STATUS_INTERNAL, "daemon and zygote are of different builds (%u and %d)",
+                       head.version, (int)CONTROL_VERSION);
+    if (head.function_count > (packet.size - offset) / sizeof(uint64_t) || head.env_count > packet.size)
+        return err_set(err, STATUS_INTERNAL, "the set-up is cut off");
+
+    *setup = (struct control_setup){
+        .daemon = head.daemon,
+        .sandbox = {.profile = head.profile, .uid = head.uid, .gid = head.gid},
+        .functions = mem_zalloc((head.function_count + 1) * sizeof *setup->functions),
+        .function_count = head.function_count,
+        .env = mem_zalloc((head.env_count + 1) * sizeof *setup->env),
+        .env_count = head.env_count,
+    };
+    for (size_t i = 0; i < setup->function_count; i++, offset += sizeof(uint64_t))
+        memcpy(&setup->functions[i].memory_bytes, (const char *)packet.data + offset, sizeof(uint64_t));
+    bool whole = (setup->artifact = next_text(packet, &offset)) != NULL;
+    for (size_t i = 0; whole && i < setup->function_count; i++)
+        whole = (setup->functions[i].name = next_text(packet, &offset)) != NULL;
+    for (size_t i = 0; whole && i < setup->env_count; i++)
+        whole = (setup->env[i] = next_text(packet, &offset)) != NULL;
+    if (whole) return STATUS_OK;
+    return err_set(err, STATUS_INTERNAL, "the set-up is cut off");
+}

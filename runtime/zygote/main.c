@@ -1,0 +1,315 @@
+/* main.c - the program stead-zygote: loads one version of an app and forks its workers. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// One thread, no event loop library. The order of the steps is the point:
+//
+//     set-up from the daemon -> open the state -> copy the artifact   still trusted, with the daemon's rights
+//     enter the sandbox                                               no way back
+//     load user code                                                  its static initialisers run
+//     serve: fork a worker for each SPAWN, reap, report
+//
+// It ends when the daemon closes the control socket or dies, and its workers die with it.
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/base/check.h"
+#include "runtime/base/map.h"
+#include "runtime/sandbox/sandbox.h"
+#include "runtime/zygote/control.h"
+#include "runtime/zygote/loader.h"
+#include "sdk/src/snapshot_lmdb.h"
+#include "sdk/src/worker_loop.h"
+
+enum {
+    WORKERS_MAX = 4096,
+    /* Data that the SDK needs beside what user code allocates: frames with the largest body, in and out. */
+    SDK_DATA_BYTES = 48 * 1024 * 1024,
+};
+
+struct zygote_worker {
+    pid_t pid; /* 0: free place */
+    uint64_t number;
+};
+
+struct app {
+    struct control_setup setup;
+    stead__handler_fn *handlers; /* of setup.functions, in their order */
+    struct map functions; /* name -> 1 + index */
+    struct stead__snapshot *snapshot; /* NULL: no state */
+    struct sandbox_config
+        sandbox; /* of the workers; setup.functions[].memory_bytes are totals after loading */
+};
+
+struct service {
+    struct app app;
+    pid_t pid;
+    int reaper; /* signalfd of SIGCHLD */
+    struct zygote_worker workers[WORKERS_MAX];
+    /* Shared with the workers: a byte for each place, set by a worker that crashes for want of memory. */
+    volatile uint8_t *refused_memory;
+};
+
+/* ---- the worker ---- */
+
+struct worker_self {
+    struct app *app;
+    volatile uint8_t *refused_memory;
+};
+
+static stead__handler_fn lookup(void *ctx, struct slice function)
+{
+    struct worker_self *self = ctx;
+    uintptr_t place = (uintptr_t)map_get(&self->app->functions, function);
+    if (!place) return NULL;
+    sandbox_limit_memory(self->app->setup.functions[place - 1].memory_bytes);
+    errno = 0; /* so that ENOMEM in a crash means that this run was refused memory */
+    return self->app->handlers[place - 1];
+}
+
+/* In the signal handler. Code that does not look at what malloc returned crashes with errno as malloc left it; code that
+ * did other things since is recognised by having no room left at all. */
+static void on_fatal(void *ctx, int signal)
+{
+    struct worker_self *self = ctx;
+    bool refused = errno == ENOMEM;
+    if (!refused)
+    {
+        void *probe = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        refused = probe == MAP_FAILED;
+        if (!refused) munmap(probe, MIB);
+    }
+    if (refused) *self->refused_memory = 1;
+    (void)signal; /* any: what counts is why */
+}
+
+static _Noreturn void become_worker(struct service *service, volatile uint8_t *refused_memory, const int *fds)
+{
+    dup2(fds[1], STDOUT_FILENO);
+    dup2(fds[1], STDERR_FILENO);
+    dup2(fds[0], WORKER_FD_LINK);
+    sandbox_close_from(WORKER_FD_LINK +
+                       1); /* control socket, artifact and the state's file, too: it is mapped */
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+
+    struct err err = ERR_INIT;
+    if (sandbox_enter_worker(&service->app.sandbox, service->pid, &err) != STATUS_OK)
+    {
+        fprintf(stderr, "worker: %s\n", err_text(&err));
+        _exit(127);
+    }
+    struct worker_self self = {.app = &service->app, .refused_memory = refused_memory};
+    int status = stead__worker_run(&(struct stead__worker_config){
+        .link_fd = WORKER_FD_LINK,
+        .snapshot = service->app.snapshot,
+        .lookup = lookup,
+        .lookup_ctx = &self,
+        .on_fatal = on_fatal,
+        .fatal_ctx = &self,
+    });
+    fflush(NULL);
+    _exit(status); /* static destructors of user code belong to no invocation */
+}
+
+/* ---- the service ---- */
+
+static void tell(const struct control_message *message, const int *fds, size_t count)
+{
+    struct err err = ERR_INIT;
+    if (control_send(ZYGOTE_FD_CONTROL, message, fds, count, &err) == STATUS_OK) return;
+    _exit(0); /* the daemon has gone */
+}
+
+static void tell_failure(enum control_kind kind, uint64_t number, const struct err *err)
+{
+    struct control_message message = {.kind = kind, .number = number, .status = err->status};
+    const char *text = err_text(err);
+    message.text_size = (uint32_t)strnlen(text, CONTROL_TEXT_MAX);
+    memcpy(message.text, text, message.text_size);
+    tell(&message, NULL, 0);
+}
+
+static struct zygote_worker *free_place(struct service *service)
+{
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        if (!service->workers[i].pid) return &service->workers[i];
+    return NULL;
+}
+
+static enum status fork_worker(struct service *service, uint64_t number, const int *fds, struct err *err)
+{
+    struct zygote_worker *worker = free_place(service);
+    if (!worker) return err_set(err, STATUS_NO_RESOURCES, "the app has %d workers already", (int)WORKERS_MAX);
+    volatile uint8_t *refused_memory = &service->refused_memory[worker - service->workers];
+    *refused_memory = 0;
+    fflush(NULL); /* what is buffered must not come out twice */
+    pid_t pid = fork();
+    if (pid < 0) return err_errno(err, STATUS_NO_RESOURCES, errno, "fork a worker");
+    if (pid == 0) become_worker(service, refused_memory, fds);
+    *worker = (struct zygote_worker){.pid = pid, .number = number};
+
+    int pidfd = pidfd_open(pid, 0); /* it is not reaped yet: this is the one that we forked */
+    if (pidfd < 0)
+    {
+        kill(pid, SIGKILL); /* nobody could watch it; its end is reported as any other */
+        return err_errno(err, STATUS_NO_RESOURCES, errno, "watch a worker");
+    }
+    tell(&(struct control_message){.kind = CONTROL_SPAWNED, .number = number}, &pidfd, 1);
+    close(pidfd);
+    return STATUS_OK;
+}
+
+static void reap(struct service *service)
+{
+    struct signalfd_siginfo info;
+    while (read(service->reaper, &info, sizeof info) > 0) continue;
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    {
+        size_t i = 0;
+        while (i < WORKERS_MAX && service->workers[i].pid != pid) i++;
+        if (i == WORKERS_MAX) continue; /* a child that an initialiser of user code made */
+        tell(
+            &(struct control_message){
+                .kind = CONTROL_EXITED,
+                .number = service->workers[i].number,
+                .code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+                .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                .out_of_memory = service->refused_memory[i] != 0,
+            },
+            NULL, 0);
+        service->workers[i].pid = 0;
+    }
+}
+
+static void serve_request(struct service *service)
+{
+    struct control_message request;
+    int fds[CONTROL_FDS_MAX];
+    enum control_event event = control_receive(ZYGOTE_FD_CONTROL, &request, fds);
+    if (event == CONTROL_NOTHING) return;
+    if (event != CONTROL_MESSAGE || request.kind != CONTROL_SPAWN || fds[1] < 0) _exit(0);
+    struct err err = ERR_INIT;
+    if (fork_worker(service, request.number, fds, &err) != STATUS_OK)
+        tell_failure(CONTROL_SPAWN_FAILED, request.number, &err);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static _Noreturn void serve(struct service *service)
+{
+    struct pollfd watched[] = {
+        {.fd = ZYGOTE_FD_CONTROL, .events = POLLIN},
+        {.fd = service->reaper, .events = POLLIN},
+    };
+    for (;;)
+    {
+        if (poll(watched, 2, -1) < 0 && errno != EINTR) _exit(1);
+        if (watched[1].revents) reap(service);
+        if (watched[0].revents) serve_request(service);
+    }
+}
+
+/* ---- the way there ---- */
+
+static enum status receive_setup(struct control_setup *setup, struct err *err)
+{
+    char *packet = mem_alloc(CONTROL_SETUP_MAX);
+    ssize_t size = recv(ZYGOTE_FD_CONTROL, packet, CONTROL_SETUP_MAX, 0);
+    if (size <= 0) _exit(0); /* the daemon has gone */
+    return control_setup_decode(slice_make(packet, (size_t)size), setup,
+                                err); /* borrows the packet for ever */
+}
+
+/* Limits of user code count from what the process has after loading. */
+static void set_memory_limits(struct app *app)
+{
+    uint64_t base = sandbox_data_bytes() + SDK_DATA_BYTES;
+    uint64_t largest = 0;
+    bool unlimited = app->setup.function_count == 0;
+    for (size_t i = 0; i < app->setup.function_count; i++)
+    {
+        uint64_t *bytes = &app->setup.functions[i].memory_bytes;
+        if (!*bytes)
+        {
+            unlimited = true;
+            continue;
+        }
+        *bytes += base;
+        if (*bytes > largest) largest = *bytes;
+    }
+    app->sandbox = app->setup.sandbox;
+    app->sandbox.memory_bytes = unlimited ? 0 : largest;
+}
+
+static enum status load(struct app *app, bool with_state, struct err *err)
+{
+    TRY(receive_setup(&app->setup, err));
+    struct control_setup *setup = &app->setup;
+    if (with_state) TRY(stead__snapshot_open(&app->snapshot, ZYGOTE_FD_DATA, err));
+    int copy = -1;
+    TRY(loader_copy(ZYGOTE_FD_ARTIFACT, setup->artifact, &copy, err));
+    TRY(sandbox_enter_zygote(&setup->sandbox, setup->daemon, err));
+
+    for (size_t i = 0; i < setup->env_count; i++) putenv((char *)setup->env[i]);
+    app->handlers = mem_zalloc((setup->function_count + 1) * sizeof *app->handlers);
+    TRY(loader_load(copy, setup->artifact, setup->functions, setup->function_count, app->handlers, err));
+    close(copy);
+    close(ZYGOTE_FD_ARTIFACT);
+    for (size_t i = 0; i < setup->function_count; i++)
+        (void)map_put(&app->functions, slice_cstr(setup->functions[i].name), (void *)(uintptr_t)(i + 1));
+    set_memory_limits(app);
+    return STATUS_OK;
+}
+
+static enum status prepare_service(struct service *service, struct err *err)
+{
+    service->pid = getpid();
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    service->reaper = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (service->reaper < 0) return err_errno(err, STATUS_NO_RESOURCES, errno, "watch for ended workers");
+    void *shared = mmap(NULL, WORKERS_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) return err_errno(err, STATUS_NO_RESOURCES, errno, "map shared memory");
+    service->refused_memory = shared;
+    return STATUS_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+    {
+        fputs("stead-zygote is started by steadd; it is of no use by itself\n", stderr);
+        return 2;
+    }
+    bool with_state = strcmp(argv[2], "state") == 0; /* argv[1] is the app, for `ps` */
+    sandbox_close_from(with_state ? ZYGOTE_FD_DATA + 1 : ZYGOTE_FD_DATA);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a crash must not eat the lines before it */
+
+    struct service *service = mem_zalloc(sizeof *service);
+    struct err err = ERR_INIT;
+    enum status status = load(&service->app, with_state, &err);
+    if (status == STATUS_OK) status = prepare_service(service, &err);
+    if (status != STATUS_OK)
+    {
+        tell_failure(CONTROL_FAILED, 0, &err);
+        return 1;
+    }
+    tell(&(struct control_message){.kind = CONTROL_LOADED}, NULL, 0);
+    serve(service);
+}

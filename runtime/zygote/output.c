@@ -1,0 +1,159 @@
+/* output.c - a pipe into lines, with a token bucket. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/zygote/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/base/buf.h"
+#include "runtime/loop/loop.h"
+
+enum {
+    READ_BYTES = 64 * 1024, /* a pipe's whole capacity with one call */
+    DRAIN_READS_MAX = 64, /* somebody else may hold the writing end and go on */
+};
+
+void output_budget_init(struct output_budget *budget, uint64_t now_ns)
+{
+    *budget = (struct output_budget){.bytes = OUTPUT_BURST_BYTES, .filled_ns = now_ns};
+}
+
+size_t output_budget_take(struct output_budget *budget, uint64_t now_ns, size_t wanted)
+{
+    uint64_t added = (now_ns - budget->filled_ns) / NS_PER_US * OUTPUT_BYTES_PER_S / 1000000;
+    if (added) /* else the fraction is kept for the next time */
+    {
+        budget->filled_ns = now_ns;
+        budget->bytes += added;
+        if (budget->bytes > OUTPUT_BURST_BYTES) budget->bytes = OUTPUT_BURST_BYTES;
+    }
+    size_t taken = wanted < budget->bytes ? wanted : (size_t)budget->bytes;
+    budget->bytes -= taken;
+    return taken;
+}
+
+struct output {
+    struct loop *loop;
+    struct loop_watch *watch;
+    int reader;
+    output_on_line_fn on_line;
+    void *ctx;
+    struct buf line; /* unfinished */
+    struct output_budget budget;
+    uint64_t dropped;
+};
+
+static void hand_out(struct output *output)
+{
+    struct slice line = buf_view(&output->line);
+    output->on_line(output->ctx, line);
+    buf_reset(&output->line);
+}
+
+static void drop(struct output *output, size_t bytes)
+{
+    if (!output->dropped)
+    {
+        char words[128];
+        int size = snprintf(words, sizeof words,
+                            "(too much output: what exceeds %d KiB per second is dropped and only counted)",
+                            (int)(OUTPUT_BYTES_PER_S / KIB));
+        output->on_line(output->ctx, slice_make(words, (size_t)size));
+    }
+    output->dropped += bytes;
+}
+
+static void take(struct output *output, struct slice bytes)
+{
+    const char *at = bytes.data;
+    const char *end = at + bytes.size;
+    while (at < end)
+    {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        size_t size = (size_t)((stop ? stop : end) - at);
+        size_t room = BOUND_LOG_LINE_BYTES_MAX - output->line.size;
+        if (size > room)
+        {
+            size = room;
+            stop = NULL;
+        }
+        buf_append(&output->line, slice_make(at, size));
+        at += size + (stop != NULL);
+        if (stop || output->line.size == BOUND_LOG_LINE_BYTES_MAX) hand_out(output);
+    }
+}
+
+/* False when there is nothing more for now, or for ever. */
+static bool read_some(struct output *output)
+{
+    char bytes[READ_BYTES];
+    ssize_t size = read(output->reader, bytes, sizeof bytes);
+    if (size < 0) return errno == EINTR;
+    if (size == 0)
+    {
+        loop_watch_set(output->watch, 0); /* all writers have gone */
+        return false;
+    }
+    size_t kept = output_budget_take(&output->budget, loop_now_ns(output->loop), (size_t)size);
+    take(output, slice_make(bytes, kept));
+    if (kept < (size_t)size) drop(output, (size_t)size - kept);
+    return true;
+}
+
+static void on_ready(void *ctx, unsigned events)
+{
+    (void)events; /* reading tells more */
+    (void)read_some(ctx); /* once a turn: a flood gets no more of the loop than that */
+}
+
+enum status output_open(struct loop *loop, output_on_line_fn on_line, void *ctx, struct output **out,
+                        int *writer, struct err *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return err_errno(err, STATUS_NO_RESOURCES, errno, "make a pipe");
+    struct output *output = mem_zalloc(sizeof *output);
+    *output = (struct output){
+        .loop = loop,
+        .reader = ends[0],
+        .on_line = on_line,
+        .ctx = ctx,
+    };
+    output_budget_init(&output->budget, loop_now_ns(loop));
+    enum status status = loop_watch_open(loop, ends[0], on_ready, output, &output->watch, err);
+    if (status != STATUS_OK)
+    {
+        close(ends[0]);
+        close(ends[1]);
+        free(output);
+        return status;
+    }
+    loop_watch_set(output->watch, LOOP_READABLE);
+    *writer = ends[1];
+    *out = output;
+    return STATUS_OK;
+}
+
+void output_drain(struct output *output)
+{
+    for (int i = 0; i < DRAIN_READS_MAX; i++)
+        if (!read_some(output)) break;
+    if (output->line.size) hand_out(output);
+}
+
+uint64_t output_dropped_bytes(const struct output *output)
+{
+    return output->dropped;
+}
+
+void output_close(struct output *output)
+{
+    if (!output) return;
+    loop_watch_close(output->watch);
+    close(output->reader);
+    buf_fini(&output->line);
+    free(output);
+}

@@ -1,0 +1,327 @@
+/* zygote_client.c - the daemon's side of a zygote: its process, its control socket, its output. */
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/base/check.h"
+#include "runtime/loop/child.h"
+#include "runtime/loop/loop.h"
+#include "runtime/zygote/control.h"
+#include "runtime/zygote/output.h"
+#include "runtime/zygote/zygote.h"
+
+struct zygote {
+    struct loop *loop;
+    const struct zygote_handler *handler;
+    void *ctx;
+    struct child *child;
+    int control;
+    struct loop_watch *watch;
+    struct output *output;
+    struct loop_timer load_timer;
+    char *artifact; /* its name, for messages */
+    uint32_t load_timeout_ms;
+    bool loaded;
+    bool failed; /* `failure` has words, the process is being killed */
+    struct err failure;
+    char last_line[200]; /* of its output: an initialiser that ends the process often says why */
+};
+
+/* ---- the end ---- */
+
+/* Keeps the first words and kills; on_gone follows when the process is dead. */
+static void fail(struct zygote *zygote, enum status status, const char *words)
+{
+    if (!zygote->failed) (void)err_set(&zygote->failure, status, "%s", words); /* the caller goes on */
+    zygote->failed = true;
+    child_kill(zygote->child, SIGKILL);
+}
+
+/* Words for an end that nobody explained. */
+static void explain_exit(struct zygote *zygote, int code, int signal)
+{
+    char how[64];
+    if (signal)
+        snprintf(how, sizeof how, "was killed by SIG%s", sigabbrev_np(signal) ? sigabbrev_np(signal) : "?");
+    else
+        snprintf(how, sizeof how, "ended with exit code %d", code);
+    (void)err_set(&zygote->failure, STATUS_FUNCTION_START_FAILED, "`%s`: %s %s%s%s", zygote->artifact,
+                  zygote->loaded ? "the process that its workers are forked from"
+                                 : "while a static initialiser ran, the process",
+                  how, zygote->last_line[0] ? "; its last line: " : "", zygote->last_line);
+}
+
+static void receive_all(struct zygote *zygote);
+
+static void on_exit_of_process(void *ctx, int code, int signal)
+{
+    struct zygote *zygote = ctx;
+    output_drain(zygote->output);
+    receive_all(zygote); /* its last words may still be under way */
+    loop_watch_set(zygote->watch, 0);
+    loop_timer_stop(&zygote->load_timer);
+    if (!zygote->failed) explain_exit(zygote, code, signal);
+    zygote->handler->on_gone(zygote->ctx, &zygote->failure);
+}
+
+static void on_load_timeout(struct loop_timer *timer, void *ctx)
+{
+    (void)timer; /* one of its kind */
+    struct zygote *zygote = ctx;
+    char words[ERR_TEXT_MAX];
+    snprintf(words, sizeof words, "`%s` was not loaded within %u ms: a static initialiser hangs",
+             zygote->artifact, zygote->load_timeout_ms);
+    fail(zygote, STATUS_FUNCTION_START_FAILED, words);
+}
+
+/* ---- what it says ---- */
+
+/* The first 1,023 bytes of a small file under /proc as text; empty when it cannot be read. */
+static void read_proc(const char *path, char text[1024])
+{
+    text[0] = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    ssize_t size = read(fd, text, 1023);
+    close(fd);
+    text[size > 0 ? size : 0] = 0;
+}
+
+/* The process that a pidfd stands for: its number, 0 when it is none or out of our sight, -1 when it is dead. */
+static int pid_of_pidfd(int pidfd)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    read_proc(path, text);
+    const char *line = strstr(text, "\nPid:");
+    return line ? (int)strtol(line + strlen("\nPid:"), NULL, 10) : 0;
+}
+
+/* We will signal this descriptor with our rights: user code that took over the zygote must not make us kill another
+ * process. So the kernel is asked whether it is a child of the zygote; one that is dead already does no harm. */
+static bool is_pidfd_of_child(const struct zygote *zygote, int pidfd)
+{
+    int pid = pid_of_pidfd(pidfd);
+    if (pid <= 0) return pid < 0;
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    read_proc(path, text);
+    const char *name_end = strrchr(text, ')'); /* the name may hold anything */
+    int parent = 0;
+    if (name_end && sscanf(name_end, ") %*c %d", &parent) == 1 && parent == child_pid(zygote->child))
+        return true;
+    return pid_of_pidfd(pidfd) < 0; /* it died between the two looks */
+}
+
+static void on_spawned(struct zygote *zygote, const struct control_message *message, int pidfd)
+{
+    if (pidfd < 0 || !is_pidfd_of_child(zygote, pidfd))
+    {
+        if (pidfd >= 0) close(pidfd);
+        fail(zygote, STATUS_FUNCTION_PROTOCOL, "the zygote named a process that is not its child");
+        return;
+    }
+    zygote->handler->on_spawned(zygote->ctx, message->number, pidfd);
+}
+
+static void handle(struct zygote *zygote, struct control_message *message, int *fds)
+{
+    char text[CONTROL_TEXT_MAX + 1];
+    memcpy(text, message->text, message->text_size);
+    text[message->text_size] = 0;
+    switch ((enum control_kind)message->kind)
+    {
+    case CONTROL_LOADED:
+        if (zygote->loaded) break;
+        zygote->loaded = true;
+        loop_timer_stop(&zygote->load_timer);
+        zygote->handler->on_loaded(zygote->ctx);
+        return;
+    case CONTROL_FAILED:
+        fail(zygote, message->status == STATUS_OK ? STATUS_FUNCTION_START_FAILED : message->status, text);
+        return;
+    case CONTROL_SPAWNED: {
+        int pidfd = fds[0];
+        fds[0] = -1;
+        on_spawned(zygote, message, pidfd);
+        return;
+    }
+    case CONTROL_SPAWN_FAILED: {
+        struct err err = ERR_INIT;
+        (void)err_set(&err, STATUS_NO_RESOURCES, "%s", text); /* only the words are wanted */
+        zygote->handler->on_spawn_failed(zygote->ctx, message->number, &err);
+        return;
+    }
+    case CONTROL_EXITED: {
+        struct zygote_exit how = {message->code, message->signal, message->out_of_memory != 0};
+        zygote->handler->on_exited(zygote->ctx, message->number, &how);
+        return;
+    }
+    case CONTROL_SPAWN:
+        break;
+    }
+    fail(zygote, STATUS_FUNCTION_PROTOCOL, "the zygote sent a message out of turn");
+}
+
+static void receive_all(struct zygote *zygote)
+{
+    while (!zygote->failed)
+    {
+        struct control_message message;
+        int fds[CONTROL_FDS_MAX];
+        switch (control_receive(zygote->control, &message, fds))
+        {
+        case CONTROL_MESSAGE:
+            handle(zygote, &message, fds);
+            for (size_t i = 0; i < CONTROL_FDS_MAX; i++)
+                if (fds[i] >= 0) close(fds[i]);
+            break;
+        case CONTROL_NOTHING:
+            return;
+        case CONTROL_END:
+            /* It ends or is of no use; how it ended is told by its exit. */
+            loop_watch_set(zygote->watch, 0);
+            child_kill(zygote->child, SIGKILL);
+            return;
+        case CONTROL_NONSENSE:
+            fail(zygote, STATUS_FUNCTION_PROTOCOL, "the zygote sent something that is not a message");
+            return;
+        }
+    }
+}
+
+static void on_control(void *ctx, unsigned events)
+{
+    (void)events; /* receiving tells more */
+    struct zygote *zygote = ctx;
+    if (zygote->failed)
+        loop_watch_set(zygote->watch, 0);
+    else
+        receive_all(zygote);
+}
+
+static void on_line(void *ctx, struct slice line)
+{
+    struct zygote *zygote = ctx;
+    snprintf(zygote->last_line, sizeof zygote->last_line, "%.*s", SLICE_FMT(line));
+    zygote->handler->on_output(zygote->ctx, line);
+}
+
+/* ---- the beginning ---- */
+
+static enum status send_setup(struct zygote *zygote, const struct zygote_config *config, struct err *err)
+{
+    struct control_setup setup = {
+        .daemon = getpid(),
+        .sandbox = config->sandbox,
+        .artifact = config->artifact_name,
+        .functions = mem_zalloc((config->function_count + 1) * sizeof *setup.functions),
+        .function_count = config->function_count,
+        .env = (const char **)config->env,
+        .env_count = config->env_count,
+    };
+    for (size_t i = 0; i < config->function_count; i++)
+        setup.functions[i] = (struct control_function){config->functions[i], config->memory_bytes[i]};
+    struct buf packet = BUF_INIT;
+    enum status status = control_setup_encode(&packet, &setup, err);
+    if (status == STATUS_OK && send(zygote->control, packet.data, packet.size, MSG_NOSIGNAL) < 0)
+        status = err_errno(err, STATUS_NO_RESOURCES, errno, "send the set-up to the zygote");
+    buf_fini(&packet);
+    free(setup.functions);
+    return status;
+}
+
+static enum status start_process(struct zygote *zygote, const struct zygote_config *config, int control,
+                                 int output, struct err *err)
+{
+    int artifact = open(config->artifact, O_RDONLY | O_CLOEXEC);
+    if (artifact < 0) return err_errno(err, STATUS_ARTIFACT_INVALID, errno, "open %s", config->artifact);
+    char *argv[] = {(char *)config->program, (char *)config->app,
+                    config->data_fd >= 0 ? "state" : "stateless", NULL};
+    /* Nothing of the daemon's environment, where secrets may be; a fixed one, the same on each machine. */
+    char *envp[] = {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL};
+    struct child_config child = {
+        .program = config->program,
+        .argv = argv,
+        .envp = envp,
+        .dir = "/",
+        .fds = {-1, output, output, control, artifact, config->data_fd},
+        .fd_count = config->data_fd >= 0 ? ZYGOTE_FD_DATA + 1 : ZYGOTE_FD_ARTIFACT + 1,
+    };
+    enum status status = child_start(zygote->loop, &child, on_exit_of_process, zygote, &zygote->child, err);
+    close(artifact);
+    return status;
+}
+
+enum status zygote_start(const struct zygote_config *config, const struct zygote_handler *handler, void *ctx,
+                         struct zygote **out, struct err *err)
+{
+    struct zygote *zygote = mem_zalloc(sizeof *zygote);
+    zygote->loop = config->loop;
+    zygote->handler = handler;
+    zygote->ctx = ctx;
+    zygote->artifact = mem_strdup(config->artifact_name);
+    zygote->load_timeout_ms = config->load_timeout_ms;
+    zygote->control = -1;
+    loop_timer_init(&zygote->load_timer, on_load_timeout, zygote);
+
+    int ends[2] = {-1, -1}, writer = -1;
+    enum status status = output_open(config->loop, on_line, zygote, &zygote->output, &writer, err);
+    if (status == STATUS_OK && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        status = err_errno(err, STATUS_NO_RESOURCES, errno, "make a socket pair");
+    zygote->control = ends[0];
+    if (status == STATUS_OK)
+        status = loop_watch_open(config->loop, zygote->control, on_control, zygote, &zygote->watch, err);
+    if (status == STATUS_OK) status = send_setup(zygote, config, err);
+    if (status == STATUS_OK) status = start_process(zygote, config, ends[1], writer, err);
+    if (ends[1] >= 0) close(ends[1]);
+    if (writer >= 0) close(writer);
+    if (status != STATUS_OK)
+    {
+        zygote_close(zygote);
+        return status;
+    }
+    loop_watch_set(zygote->watch, LOOP_READABLE);
+    loop_timer_start(config->loop, &zygote->load_timer, config->load_timeout_ms, 0);
+    *out = zygote;
+    return STATUS_OK;
+}
+
+enum status zygote_spawn(struct zygote *zygote, uint64_t number, int link_fd, int output_fd, struct err *err)
+{
+    CHECK(zygote->loaded);
+    if (zygote->failed) return err_set(err, STATUS_UNAVAILABLE, "the zygote has gone");
+    struct control_message message = {.kind = CONTROL_SPAWN, .number = number};
+    int fds[] = {link_fd, output_fd};
+    return control_send(zygote->control, &message, fds, 2, err);
+}
+
+void zygote_condemn(struct zygote *zygote, const char *words)
+{
+    fail(zygote, STATUS_FUNCTION_START_FAILED, words);
+}
+
+pid_t zygote_pid(const struct zygote *zygote)
+{
+    return child_pid(zygote->child);
+}
+
+void zygote_close(struct zygote *zygote)
+{
+    if (!zygote) return;
+    if (zygote->child) child_kill(zygote->child, SIGKILL);
+    child_close(zygote->child);
+    loop_timer_stop(&zygote->load_timer);
+    loop_watch_close(zygote->watch);
+    if (zygote->control >= 0) close(zygote->control);
+    output_close(zygote->output);
+    free(zygote->artifact);
+    free(zygote);
+}
