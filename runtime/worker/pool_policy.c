@@ -35,8 +35,7 @@ bool policy_may_send(const struct policy_worker *worker)
 {
     if (worker->depth == 0) return true;
     if (worker->depth >= BOUND_WORKER_DEPTH_MAX || policy_overdue(worker)) return false;
-    uint64_t done_us = worker->head_age_us < worker->head_us ? worker->head_age_us : worker->head_us;
-    return worker->ahead_us - done_us < POLICY_AHEAD_US;
+    return worker->ahead_us < POLICY_AHEAD_US; /* the time that the first has had already is not counted on */
 }
 
 /* More workers than processors help only runs that wait for something, and a short run does not. */

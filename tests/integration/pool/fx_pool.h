@@ -1,0 +1,62 @@
+/* fx_pool.h - a pool with real processes for tests: one deployment at a time, runs and what became of them. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "runtime/loop/loop.h"
+#include "runtime/worker/pool.h"
+
+enum { FX_LOG_LINES = 64 };
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { FX_ASAN = 1 };
+#else
+enum { FX_ASAN = 0 };
+#endif
+
+/* The functions of faults.c. */
+extern const char *const fx_faults[];
+
+struct fx_pool {
+    struct loop *loop;
+    struct pool *pool;
+    struct pool_deployment *deployment;
+    uint64_t log_bytes;
+    uint64_t log_lines;
+    char log[FX_LOG_LINES][128]; /* "function text" of the first ones */
+    bool closed;
+    bool stopped;
+};
+
+struct fx_run {
+    struct pool_run run; /* first */
+    struct wire_invoke invoke;
+    unsigned started;
+    bool done;
+    enum status status;
+    char text[1024]; /* the body of the reply, or the words of the failure */
+    enum wire_outcome outcome;
+    uint64_t finished; /* the how many-th run that was done */
+};
+
+/* `object` names a built function ("faults"); functions ends with NULL. */
+void fx_pool_open(struct fx_pool *fx, const char *object, const char *const *functions);
+/* The same with a changed spec. */
+void fx_pool_open_spec(struct fx_pool *fx, const char *object, const char *const *functions,
+                       void (*change)(struct pool_spec *spec));
+/* Another file than a built function. */
+void fx_pool_open_file(struct fx_pool *fx, const char *path, const char *const *functions);
+/* Stops the pool; all must have been answered by then. */
+void fx_pool_close(struct fx_pool *fx);
+
+void fx_run_init(struct fx_run *run, const char *function, const char *body);
+void fx_submit(struct fx_pool *fx, struct fx_run *run);
+/* Turns the loop until it is done. */
+void fx_wait(struct fx_pool *fx, struct fx_run *run);
+/* init, submit, wait. */
+void fx_do(struct fx_pool *fx, struct fx_run *run, const char *function, const char *body);
+/* The text of the run has this part. */
+void fx_expect_text(const struct fx_run *run, const char *part);
+/* The outcome of the trial load; words into `text`. */
+enum status fx_probe(struct fx_pool *fx, char text[1024]);
+/* Turns until the condition holds; fails the test after ten seconds. */
+void fx_until(struct fx_pool *fx, bool (*holds)(struct fx_pool *fx));

@@ -1,0 +1,209 @@
+/* test_pool_faults.c - functions that do all they can against their worker, and workers that lie. */
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+// cmocka wants the ones above before it.
+#include <cmocka.h>
+
+#include "tests/integration/pool/fx_pool.h"
+
+/* ---- functions that fail ---- */
+
+static void expect_failure(const char *function, const char *body, enum status status, const char *words)
+{
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run run;
+    fx_do(&fx, &run, function, body);
+    if (run.status != status)
+        fail_msg("%s, not %s: %s", status_code(run.status), status_code(status), run.text);
+    fx_expect_text(&run, words);
+    fx_do(&fx, &run, "ok", "again");
+    assert_int_equal(run.status, STATUS_OK); /* another worker is there at once */
+    fx_pool_close(&fx);
+}
+
+static void a_segfault_names_its_signal(void **state)
+{
+    (void)state;
+    expect_failure("segv", "", STATUS_FUNCTION_CRASHED, "SIGSEGV");
+}
+
+static void an_abort_names_its_signal(void **state)
+{
+    (void)state;
+    expect_failure("aborts", "", STATUS_FUNCTION_CRASHED, "SIGABRT");
+}
+
+static void an_exit_names_its_code(void **state)
+{
+    (void)state;
+    expect_failure("exits", "", STATUS_FUNCTION_EXITED, "exit code 3");
+}
+
+static void expect_timeout(const char *function)
+{
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run run;
+    fx_run_init(&run, function, "");
+    run.invoke.timeout_ms = 50;
+    fx_submit(&fx, &run);
+    fx_wait(&fx, &run);
+    assert_int_equal(run.status, STATUS_FUNCTION_TIMEOUT);
+    fx_expect_text(&run, "50 ms");
+    fx_pool_close(&fx);
+}
+
+static void an_endless_loop_ends_at_its_deadline(void **state)
+{
+    (void)state;
+    expect_timeout("spins");
+}
+
+static void who_ignores_the_polite_signal_is_killed(void **state)
+{
+    (void)state;
+    expect_timeout("stubborn");
+}
+
+static void limit_memory(struct pool_spec *spec)
+{
+    static struct pool_function limited[2];
+    limited[0] = (struct pool_function){.name = "ok", .memory_mb = 64};
+    limited[1] = (struct pool_function){.name = "eats", .memory_mb = 32};
+    spec->functions = limited;
+    spec->function_count = 2;
+}
+
+static void allocating_for_ever_is_out_of_memory(void **state)
+{
+    (void)state;
+    if (FX_ASAN) skip(); /* its allocator reserves terabytes and ends the process in its own way */
+    struct fx_pool fx;
+    fx_pool_open_spec(&fx, "faults", fx_faults, limit_memory);
+    struct fx_run run;
+    fx_do(&fx, &run, "eats", "");
+    if (run.status != STATUS_FUNCTION_OUT_OF_MEMORY) fail_msg("%s: %s", status_code(run.status), run.text);
+    fx_pool_close(&fx);
+}
+
+static void a_gibibyte_on_stdout_is_read_and_mostly_dropped(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run run;
+    fx_run_init(&run, "floods", "");
+    run.invoke.timeout_ms = 30000;
+    fx_submit(&fx, &run);
+    fx_wait(&fx, &run);
+    assert_int_equal(run.status, STATUS_OK);
+    assert_string_equal(run.text, "flooded");
+    assert_true(fx.log_bytes > 1 << 19);
+    assert_true(fx.log_bytes < 64 << 20);
+    fx_pool_close(&fx);
+}
+
+static void a_flood_of_log_lines_is_mostly_dropped(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run run;
+    fx_do(&fx, &run, "logs_much", "");
+    assert_int_equal(run.status, STATUS_OK);
+    assert_true(fx.log_lines < 90000);
+    fx_pool_close(&fx);
+}
+
+static void only_the_run_that_a_worker_was_at_fails_with_it(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run warm[50];
+    for (int i = 0; i < 50; i++) fx_do(&fx, &warm[i], "ok", ""); /* short, so that many are sent ahead */
+    static const char *const mixed[] = {"ok", "ok", "segv", "ok", "exits", "ok", "ok", "aborts", "ok"};
+    struct fx_run runs[27];
+    for (int i = 0; i < 27; i++)
+    {
+        fx_run_init(&runs[i], mixed[i % 9], "x");
+        fx_submit(&fx, &runs[i]);
+    }
+    for (int i = 0; i < 27; i++)
+    {
+        fx_wait(&fx, &runs[i]);
+        enum status wanted = strcmp(mixed[i % 9], "exits") == 0 ? STATUS_FUNCTION_EXITED
+                             : strcmp(mixed[i % 9], "ok") == 0  ? STATUS_OK
+                                                                : STATUS_FUNCTION_CRASHED;
+        if (runs[i].status != wanted)
+            fail_msg("run %d (%s): %s: %s", i, mixed[i % 9], status_code(runs[i].status), runs[i].text);
+    }
+    fx_pool_close(&fx);
+}
+
+/* ---- workers that lie ---- */
+
+static void what_is_no_frame_is_a_protocol_failure(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {"garbage", "length", "empty", "type", "ready"};
+    for (size_t i = 0; i < 5; i++) expect_failure("lies", ways[i], STATUS_FUNCTION_PROTOCOL, "");
+}
+
+static void a_worker_that_closes_its_link_is_killed(void **state)
+{
+    (void)state;
+    expect_failure("lies", "close", STATUS_FUNCTION_PROTOCOL, "closed its link");
+}
+
+static void a_result_for_another_run_is_a_protocol_failure(void **state)
+{
+    (void)state;
+    static const char *const forges[] = {"forges", NULL};
+    struct fx_pool fx;
+    fx_pool_open(&fx, "result_of_another", forges);
+    struct fx_run run;
+    fx_do(&fx, &run, "forges", "");
+    assert_int_equal(run.status, STATUS_FUNCTION_PROTOCOL);
+    fx_expect_text(&run, "was not at");
+    fx_pool_close(&fx);
+}
+
+static void ways_out_of_the_sandbox_are_closed(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run run;
+    fx_do(&fx, &run, "escapes", "");
+    assert_int_equal(run.status, STATUS_OK);
+    assert_string_equal(run.text, "");
+    fx_pool_close(&fx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_segfault_names_its_signal),
+        cmocka_unit_test(an_abort_names_its_signal),
+        cmocka_unit_test(an_exit_names_its_code),
+        cmocka_unit_test(an_endless_loop_ends_at_its_deadline),
+        cmocka_unit_test(who_ignores_the_polite_signal_is_killed),
+        cmocka_unit_test(allocating_for_ever_is_out_of_memory),
+        cmocka_unit_test(a_gibibyte_on_stdout_is_read_and_mostly_dropped),
+        cmocka_unit_test(a_flood_of_log_lines_is_mostly_dropped),
+        cmocka_unit_test(only_the_run_that_a_worker_was_at_fails_with_it),
+        cmocka_unit_test(what_is_no_frame_is_a_protocol_failure),
+        cmocka_unit_test(a_worker_that_closes_its_link_is_killed),
+        cmocka_unit_test(a_result_for_another_run_is_a_protocol_failure),
+        cmocka_unit_test(ways_out_of_the_sandbox_are_closed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
