@@ -141,7 +141,7 @@ void http_reply(struct http_exchange *exchange, int status, const struct http_he
 
 void http_fail(struct http_exchange *exchange, const struct http_failure *failure)
 {
-    int http = status_http(failure->status);
+    int http = failure->http_status ? failure->http_status : status_http(failure->status);
     uint32_t retry_after_s = failure->retry_after_s;
     if (!retry_after_s && status_retryable(failure->status) && (http == 429 || http == 503))
         retry_after_s = 1;
