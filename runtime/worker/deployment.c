@@ -500,7 +500,8 @@ void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker
     list_push_back(&deployment->dead, &worker->link);
     if (list_empty(&deployment->workers)) deployment->zygote_idle_since_ns = now_ns(deployment);
     if (pool->stopping) fail_all(deployment, &deployment->queue, STATUS_DRAINING);
-    if (!started && !deployment->zygote_gone && !deployment->closing) start_failed(deployment, err);
+    if (!started && !deployment->zygote_gone && !deployment->closing && !pool->stopping)
+        start_failed(deployment, err);
     deployment_touch(deployment);
 }
 
@@ -582,7 +583,6 @@ void deployment_end_idle(struct pool_deployment *deployment)
 
 void deployment_stop(struct pool_deployment *deployment)
 {
-    deployment->closing = true;
     struct err err = ERR_INIT;
     (void)err_set(&err, STATUS_DRAINING, "%s", status_text(STATUS_DRAINING)); /* words for the probes */
     answer_probes(deployment, STATUS_DRAINING, &err);

@@ -59,8 +59,8 @@ enum { POOL_WORKERS_MAX = 4096, POOL_DEPLOYMENT_WORKERS = 32 };
 
 /* Copies what it needs. */
 MUST_CHECK enum status pool_create(struct pool **pool, const struct pool_config *config, struct err *err);
-/* Kills every process; what was submitted and has not run ends with DRAINING; what runs, too. Deployments that are not
- * closed yet are closed. `on_stopped` once all processes are dead and each callback has come. */
+/* Kills every process; what was submitted and has not run ends with DRAINING; what runs, too. `on_stopped`
+ * once all processes are dead, each callback has come and the owner has closed each deployment. */
 void pool_stop(struct pool *pool, void (*on_stopped)(void *ctx), void *ctx);
 /* After on_stopped, or when no deployment is open. NULL is fine. */
 void pool_destroy(struct pool *pool);
