@@ -3,6 +3,8 @@
 #include "statestore/kv/keyspace.h"
 
 #include "runtime/base/bounds.h"
+#include "runtime/base/check.h"
+#include "runtime/base/hash.h"
 
 static enum status entity_check(struct slice entity, struct err *err)
 {
@@ -76,4 +78,24 @@ bool keyspace_successor(struct buf *out, struct slice prefix)
     buf_append(out, slice_make(bytes, size));
     out->data[out->size - 1]++;
     return true;
+}
+
+/* ---- partitions ---- */
+
+struct slice keyspace_hash_tag(struct slice entity)
+{
+    const char *open = entity.size ? memchr(entity.data, '{', entity.size) : NULL;
+    if (!open) return entity;
+    const char *begin = open + 1;
+    size_t left = entity.size - (size_t)(begin - (const char *)entity.data);
+    const char *close = left ? memchr(begin, '}', left) : NULL;
+    if (!close || close == begin) return entity;
+    return slice_make(begin, (size_t)(close - begin));
+}
+
+uint32_t keyspace_partition(struct slice entity, uint32_t partitions)
+{
+    CHECK(partitions > 0);
+    if (partitions == 1 || entity.size == 0) return 0;
+    return (uint32_t)(hash_stable(keyspace_hash_tag(entity)) % partitions);
 }

@@ -30,3 +30,12 @@ MUST_CHECK enum status keyspace_entity_range(struct buf *low, struct buf *high, 
                                              struct err *err);
 /* Appends the smallest key greater than every key that begins with `prefix`; false when there is none (all 0xff). */
 bool keyspace_successor(struct buf *out, struct slice prefix);
+
+/* ---- partitions ---- */
+
+/* The slice of an app's entities that an entity belongs to: by hash of the key, or of the part between the first `{` and
+ * the next `}` when that is not empty, so that `order/{42}` and `cart/{42}` stay together. The empty entity, the app
+ * itself, is in partition 0. Stable for ever: it decides where state is on disk. */
+uint32_t keyspace_partition(struct slice entity, uint32_t partitions);
+/* The part that is hashed. */
+struct slice keyspace_hash_tag(struct slice entity);

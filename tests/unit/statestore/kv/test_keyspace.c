@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -138,6 +139,56 @@ static void test_the_successor_is_the_end_of_a_prefix(void **state)
     buf_fini(&out);
 }
 
+static void the_hashed_part_is_what_stands_in_the_first_braces(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *entity, *tag;
+    } rows[] = {
+        {"cart/42", "cart/42"}, {"cart/{42}", "42"}, {"{42}/x{43}", "42"}, {"a{}b", "a{}b"},
+        {"a{b", "a{b"},         {"a}b{c}", "c"},     {"{", "{"},           {"", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_true(slice_is(keyspace_hash_tag(slice_cstr(rows[i].entity)), rows[i].tag));
+}
+
+static void an_entity_is_always_in_the_same_partition(void **state)
+{
+    (void)state;
+    /* On disk for ever: these numbers must never change. */
+    static const struct {
+        const char *entity;
+        uint32_t of_4, of_7;
+    } rows[] = {
+        {"cart/1", 1, 1},
+        {"cart/2", 2, 3},
+        {"user/alice", 3, 4},
+        {"", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    {
+        assert_int_equal(keyspace_partition(slice_cstr(rows[i].entity), 1), 0);
+        assert_int_equal(keyspace_partition(slice_cstr(rows[i].entity), 4), rows[i].of_4);
+        assert_int_equal(keyspace_partition(slice_cstr(rows[i].entity), 7), rows[i].of_7);
+    }
+    assert_int_equal(keyspace_partition(SLICE("cart/{9}"), 64), keyspace_partition(SLICE("order/{9}"), 64));
+}
+
+static void entities_spread_evenly_over_partitions(void **state)
+{
+    (void)state;
+    enum { PARTITIONS = 8, ENTITIES = 8000 };
+    int counts[PARTITIONS] = {0};
+    for (int i = 0; i < ENTITIES; i++)
+    {
+        char entity[32];
+        snprintf(entity, sizeof entity, "e/%d", i);
+        counts[keyspace_partition(slice_cstr(entity), PARTITIONS)]++;
+    }
+    for (int i = 0; i < PARTITIONS; i++)
+        assert_in_range(counts[i], ENTITIES / PARTITIONS * 8 / 10, ENTITIES / PARTITIONS * 12 / 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +200,9 @@ int main(void)
         cmocka_unit_test(test_a_row_range_holds_the_rows_of_one_entity_only),
         cmocka_unit_test(test_an_entity_range_holds_all_entities_with_the_prefix),
         cmocka_unit_test(test_the_successor_is_the_end_of_a_prefix),
+        cmocka_unit_test(the_hashed_part_is_what_stands_in_the_first_braces),
+        cmocka_unit_test(an_entity_is_always_in_the_same_partition),
+        cmocka_unit_test(entities_spread_evenly_over_partitions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
