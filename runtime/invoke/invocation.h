@@ -1,0 +1,81 @@
+/* invocation.h - the struct that carries one invocation through the engine; seen by the files of this folder only. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "runtime/base/buf.h"
+#include "runtime/base/map.h"
+#include "runtime/base/prng.h"
+#include "runtime/invoke/entity_order.h"
+#include "runtime/invoke/idempotency.h"
+#include "runtime/invoke/invoke.h"
+#include "runtime/invoke/metering.h"
+
+struct invoke {
+    struct loop *loop;
+    struct clock *clock;
+    struct prng prng;
+    uint64_t ident_high, ident_low; /* the next id */
+    uint32_t in_flight_max;
+    struct invoke_stats stats;
+    struct list over; /* invocations whose outcome is told in PHASE_REPLY */
+};
+
+struct invoke_partition {
+    struct invoke *engine;
+    struct store *store;
+    struct lanes lanes;
+    struct map by_idempotency_key; /* record key -> the invocation in flight that will answer */
+    struct metering *metering;
+    uint32_t in_flight;
+    struct loop_timer expiry;
+    struct store_commit expiry_commit;
+    struct buf expiry_set;
+    bool expiring;
+};
+
+/* What the engine keeps for a busy entity. */
+struct entity_chain {
+    struct store_snapshot *snapshot; /* what the running chain reads; NULL before its first run is prepared */
+    struct pool_chain pool;
+};
+
+struct invocation {
+    struct invoke *engine;
+    struct invoke_partition *partition;
+    struct invoke_version *version;
+    struct invoke_function *function;
+    struct invoke_request request; /* borrowed from the caller until done */
+    invoke_done_fn done;
+    void *ctx;
+
+    struct lane *lane; /* NULL: unaddressed */
+    struct lane_entry turn;
+    struct loop_timer timer; /* the deadline while it waits in its lane; the delay of a retry */
+    uint64_t deadline_ns;
+    uint64_t chain;
+    bool first; /* of its chain, or in none: it sees one exact snapshot and nothing else */
+    uint32_t attempts; /* runs begun */
+    uint32_t conflicts; /* its own */
+    struct store_snapshot *snapshot;
+
+    struct idempotency_request remember;
+    struct buf remember_key; /* key of the record; empty: nothing to remember */
+    struct buf remember_set;
+    struct list joined; /* invocations that wait for the outcome of this one */
+
+    bool committing; /* the store has `commit` and will call back */
+    bool told; /* `done` has been called */
+    struct list over;
+    enum status status;
+    struct err err;
+    char ident[INVOCATION_ID_CHARS + 1];
+    struct meter_sums outcome_usage; /* what has to be taken back when its commit fails */
+    struct buf meter_set;
+    struct buf effects; /* what `result` points into */
+    struct store_commit commit;
+    struct store_waiter waiter;
+    /* Large: not cleared when an invocation begins. */
+    struct pool_run run;
+    struct wire_invoke frame; /* what `run` sends */
+    struct wire_result result;
+};

@@ -1,0 +1,624 @@
+/* invoke.c - the way of an invocation: remembered outcome, turn, worker, commit, gate, done. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/invoke/invoke.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/invoke/invocation.h"
+#include "runtime/invoke/output_gate.h"
+#include "runtime/invoke/retry.h"
+#include "statestore/kv/keyspace.h"
+#include "statestore/kv/write_set.h"
+
+static void invocation_over(struct invocation *invocation, enum status status);
+static void lane_pump(struct invoke_partition *partition, struct lane *lane);
+static void invocation_send(struct invocation *invocation);
+
+/* ---- the engine ---- */
+
+/* Outcomes are told after the turn's callbacks and before the answers are written: never inside invoke_start(). */
+static void tell_hook(void *ctx)
+{
+    struct invoke *engine = ctx;
+    struct list *link;
+    while ((link = list_pop_front(&engine->over)))
+        output_gate_tell(CONTAINER_OF(link, struct invocation, over));
+}
+
+struct invoke *invoke_create(const struct invoke_config *config)
+{
+    struct invoke *engine = mem_zalloc(sizeof *engine);
+    engine->loop = config->loop;
+    engine->clock = config->clock;
+    engine->in_flight_max = config->invocations_max;
+    prng_init(&engine->prng, config->seed);
+    engine->ident_high = prng_next(&engine->prng);
+    engine->ident_low = prng_next(&engine->prng) >> 16; /* room to count */
+    list_init(&engine->over);
+    loop_on_turn(engine->loop, PHASE_REPLY, tell_hook, engine);
+    return engine;
+}
+
+void invoke_destroy(struct invoke *engine)
+{
+    if (!engine) return;
+    CHECK(engine->stats.in_flight == 0 && list_empty(&engine->over));
+    loop_off_turn(engine->loop, PHASE_REPLY, tell_hook, engine);
+    free(engine);
+}
+
+void invoke_stats(const struct invoke *engine, struct invoke_stats *stats)
+{
+    *stats = engine->stats;
+}
+
+void invoke_version_unref(struct invoke_version *version)
+{
+    CHECK(version->refs > 0);
+    if (--version->refs == 0) version->on_unused(version);
+}
+
+struct invoke_function *invoke_version_function(struct invoke_version *version, struct slice name)
+{
+    for (size_t i = 0; i < version->functions_count; i++)
+    {
+        if (slice_is(name, version->functions[i].name)) return &version->functions[i];
+    }
+    return NULL;
+}
+
+/* ---- partitions ---- */
+
+enum { EXPIRY_PERIOD_MS = 60000, EXPIRY_FIRST_MS = 5000, EXPIRY_BATCH = 1000 };
+
+static void on_expiry_over(struct store_commit *commit)
+{
+    struct invoke_partition *partition = CONTAINER_OF(commit, struct invoke_partition, expiry_commit);
+    partition->expiring = false;
+    buf_reset(&partition->expiry_set);
+}
+
+static void on_expiry_applied(struct store_commit *commit)
+{
+    if (commit->status != STATUS_OK) on_expiry_over(commit); /* they are tried again with the next beat */
+}
+
+/* Forgets outcomes that have been kept long enough. */
+static void on_expiry(struct loop_timer *timer, void *ctx)
+{
+    struct invoke_partition *partition = ctx;
+    if (partition->expiring) return;
+    uint64_t now_ms = clock_wall_ms(partition->engine->clock);
+    if (now_ms < BOUND_IDEMPOTENCY_KEEP_MS) return;
+    struct store_snapshot *snapshot = store_snapshot_take(partition->store);
+    size_t count = idempotency_expire(snapshot, &partition->expiry_set, now_ms - BOUND_IDEMPOTENCY_KEEP_MS,
+                                      EXPIRY_BATCH);
+    uint64_t seq = store_snapshot_seq(snapshot);
+    store_snapshot_release(partition->store, snapshot);
+    if (count == 0) return;
+    partition->expiring = true;
+    partition->expiry_commit = (struct store_commit){
+        .snapshot = seq,
+        .writes = {buf_view(&partition->expiry_set)},
+        .applied = on_expiry_applied,
+        .durable = on_expiry_over,
+    };
+    store_submit(partition->store, &partition->expiry_commit);
+}
+
+struct invoke_partition *invoke_partition_open(struct invoke *engine, struct store *store)
+{
+    struct invoke_partition *partition = mem_zalloc(sizeof *partition);
+    partition->engine = engine;
+    partition->store = store;
+    partition->metering = metering_open(engine->loop, store);
+    lanes_init(&partition->lanes);
+    loop_timer_init(&partition->expiry, on_expiry, partition);
+    loop_timer_start(engine->loop, &partition->expiry, EXPIRY_FIRST_MS, EXPIRY_PERIOD_MS);
+    return partition;
+}
+
+void invoke_partition_close(struct invoke_partition *partition)
+{
+    CHECK(partition->in_flight == 0);
+    loop_timer_stop(&partition->expiry);
+    metering_flush(partition->metering);
+    store_close(partition->store); /* runs the callbacks of what is under way */
+    metering_close(partition->metering);
+    lanes_fini(&partition->lanes);
+    map_fini(&partition->by_idempotency_key);
+    buf_fini(&partition->expiry_set);
+    free(partition);
+}
+
+struct store *invoke_partition_store(const struct invoke_partition *partition)
+{
+    return partition->store;
+}
+
+struct metering *invoke_partition_metering(const struct invoke_partition *partition)
+{
+    return partition->metering;
+}
+
+uint32_t invoke_partition_in_flight(const struct invoke_partition *partition)
+{
+    return partition->in_flight;
+}
+
+/* ---- beginning ---- */
+
+static void ident_write(struct invoke *engine, char ident[INVOCATION_ID_CHARS + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t halves[2] = {engine->ident_high, engine->ident_low++};
+    for (int i = 0; i < INVOCATION_ID_CHARS; i++)
+        ident[i] = digits[halves[i / 16] >> (60 - 4 * (i % 16)) & 15];
+    ident[INVOCATION_ID_CHARS] = 0;
+}
+
+static void on_timer(struct loop_timer *timer, void *ctx);
+static void on_prepare(struct pool_run *run);
+static void on_run_done(struct pool_run *run, enum status status, const struct wire_result *result,
+                        const struct err *err);
+
+static struct invocation *invocation_create(struct invoke *engine, struct invoke_version *version,
+                                            struct invoke_function *function,
+                                            const struct invoke_request *request, invoke_done_fn done,
+                                            void *ctx)
+{
+    struct invocation *invocation = mem_alloc(sizeof *invocation);
+    memset(invocation, 0, offsetof(struct invocation, run));
+    invocation->engine = engine;
+    invocation->partition = version->partition;
+    invocation->version = version;
+    invocation->function = function;
+    invocation->request = *request;
+    invocation->done = done;
+    invocation->ctx = ctx;
+    invocation->deadline_ns = loop_now_ns(engine->loop) + function->timeout_ms * NS_PER_MS;
+    loop_timer_init(&invocation->timer, on_timer, invocation);
+    list_init(&invocation->joined);
+    list_init(&invocation->over);
+    list_init(&invocation->turn.link);
+    ident_write(engine, invocation->ident);
+    version->refs++;
+    function->in_flight++;
+    invocation->partition->in_flight++;
+    engine->stats.in_flight++;
+    engine->stats.started++;
+    return invocation;
+}
+
+/* What can be refused before anything is done for it. */
+static enum status admit(struct invocation *invocation, struct err *err)
+{
+    const struct invoke_request *request = &invocation->request;
+    if (invocation->engine->stats.in_flight > invocation->engine->in_flight_max)
+        return err_set(err, STATUS_OVERLOADED, "%u invocations are in flight on this node, its limit",
+                       invocation->engine->in_flight_max);
+    if (invocation->function->in_flight > invocation->function->queue_max)
+        return err_set(err, STATUS_QUEUE_FULL, "function '%s' has %u invocations in flight, its limit",
+                       invocation->function->name, invocation->function->queue_max);
+    if (request->entity.size > BOUND_ENTITY_BYTES_MAX)
+        return err_set(err, STATUS_ENTITY_INVALID, "the entity key has %zu bytes; at most %d are allowed",
+                       request->entity.size, BOUND_ENTITY_BYTES_MAX);
+    if (request->entity.size > 0 && memchr(request->entity.data, 0, request->entity.size))
+        return err_set(err, STATUS_ENTITY_INVALID, "the entity key has a zero byte");
+    if (request->has_idempotency_key) return idempotency_key_check(request->idempotency_key, err);
+    return STATUS_OK;
+}
+
+/* Answers from the remembered outcome, or joins the invocation that has the same key. True when either was done. */
+static bool answered_by_another(struct invocation *invocation)
+{
+    const struct invoke_request *request = &invocation->request;
+    invocation->remember = (struct idempotency_request){
+        .function = slice_cstr(invocation->function->name),
+        .key = request->idempotency_key,
+        .fingerprint =
+            idempotency_fingerprint(request->method, request->entity, request->query, request->body),
+    };
+    idempotency_record_key(&invocation->remember_key, &invocation->remember);
+    struct slice key = buf_view(&invocation->remember_key);
+
+    struct invocation *first = map_get(&invocation->partition->by_idempotency_key, key);
+    if (first && first->remember.fingerprint != invocation->remember.fingerprint)
+    {
+        invocation_over(invocation, err_set(&invocation->err, STATUS_IDEMPOTENCY_MISMATCH,
+                                            "Idempotency-Key '%.*s' is in use by a different request",
+                                            SLICE_FMT(request->idempotency_key)));
+        return true;
+    }
+    if (first)
+    {
+        list_push_back(&first->joined, &invocation->turn.link);
+        return true;
+    }
+
+    struct store *store = invocation->partition->store;
+    struct store_snapshot *snapshot = store_snapshot_take(store);
+    enum status status =
+        idempotency_find(snapshot, &invocation->remember, &invocation->result, &invocation->err);
+    if (status == STATUS_OK)
+    {
+        output_gate_keep(invocation, &invocation->result);
+        invocation->engine->stats.remembered++;
+        invocation->remember.fingerprint = 0;
+        /* The record may have been applied only just now: it is told when it is durable, like everything. */
+        invocation->snapshot = snapshot;
+        buf_fini(&invocation->remember_key);
+        output_gate_wait(invocation, store_snapshot_seq(snapshot));
+        return true;
+    }
+    store_snapshot_release(store, snapshot);
+    if (status == STATUS_NOT_FOUND)
+    {
+        invocation->err = ERR_INIT;
+        CHECK(map_put(&invocation->partition->by_idempotency_key, key, invocation) == NULL);
+        return false;
+    }
+    buf_fini(&invocation->remember_key);
+    invocation_over(invocation, status);
+    return true;
+}
+
+void invoke_start(struct invoke *engine, struct invoke_version *version, struct invoke_function *function,
+                  const struct invoke_request *request, invoke_done_fn done, void *ctx)
+{
+    struct invocation *invocation = invocation_create(engine, version, function, request, done, ctx);
+    enum status status = admit(invocation, &invocation->err);
+    if (status != STATUS_OK)
+    {
+        engine->stats.refused++;
+        invocation_over(invocation, status);
+        return;
+    }
+    if (request->has_idempotency_key && answered_by_another(invocation)) return;
+    if (request->entity.size == 0)
+    {
+        invocation->first = true;
+        invocation_send(invocation);
+        return;
+    }
+    struct invoke_partition *partition = invocation->partition;
+    invocation->lane = lanes_enter(&partition->lanes, request->entity, &invocation->turn, version);
+    lane_pump(partition, invocation->lane);
+    /* Still in the lane: its time runs while it waits. */
+    if (invocation->attempts == 0)
+        loop_timer_start_at(engine->loop, &invocation->timer, invocation->deadline_ns);
+}
+
+/* ---- its turn ---- */
+
+/* The running chain is over: nothing of it is under way any more. */
+static void chain_end(struct invoke_partition *partition, struct lane *lane)
+{
+    struct entity_chain *chain = lane->owner;
+    if (!chain) return;
+    if (chain->snapshot) store_snapshot_release(partition->store, chain->snapshot);
+    pool_chain_fini(&chain->pool);
+    free(chain);
+    lane->owner = NULL;
+}
+
+static void chain_begin(struct lane *lane)
+{
+    struct entity_chain *chain = mem_alloc(sizeof *chain);
+    chain->snapshot = NULL;
+    pool_chain_init(&chain->pool);
+    lane->owner = chain;
+}
+
+/* Sends all that may go; frees a lane that has become idle. */
+static void lane_pump(struct invoke_partition *partition, struct lane *lane)
+{
+    for (;;)
+    {
+        struct lane_entry *entry;
+        enum lane_step step = lane_next(&partition->lanes, lane, &entry);
+        if (step == LANE_NOTHING) return;
+        if (step != LANE_SEND) chain_end(partition, lane);
+        if (step == LANE_IDLE)
+        {
+            lanes_forget(&partition->lanes, lane);
+            return;
+        }
+        struct invocation *invocation = CONTAINER_OF(entry, struct invocation, turn);
+        invocation->first = step == LANE_NEW_CHAIN;
+        if (invocation->first) chain_begin(lane);
+        invocation->chain = lane->chain;
+        loop_timer_stop(&invocation->timer);
+        invocation_send(invocation);
+    }
+}
+
+/* It left its lane for good: settle and go on with the next. */
+static void lane_leave(struct invocation *invocation)
+{
+    struct lane *lane = invocation->lane;
+    if (!lane) return;
+    invocation->lane = NULL;
+    lane_settled(lane);
+    lane_pump(invocation->partition, lane);
+}
+
+/* The deadline of one that waits in its lane has come, or the delay of a retry is over. */
+static void on_timer(struct loop_timer *timer, void *ctx)
+{
+    struct invocation *invocation = ctx;
+    if (!invocation->lane)
+    {
+        invocation_send(invocation);
+        return;
+    }
+    struct lane *lane = invocation->lane;
+    list_remove(&invocation->turn.link);
+    invocation->lane = NULL;
+    lane_pump(invocation->partition, lane);
+    invocation_over(invocation, err_set(&invocation->err, STATUS_DEADLINE_EXCEEDED,
+                                        "it waited %u ms for earlier invocations of the same entity",
+                                        invocation->function->timeout_ms));
+}
+
+static void invocation_send(struct invocation *invocation)
+{
+    const struct invoke_request *request = &invocation->request;
+    uint64_t now_ns = loop_now_ns(invocation->engine->loop);
+    /* One whose time is over gets a last millisecond rather than a path of its own: the pool will end it. */
+    uint64_t left_ms = invocation->deadline_ns > now_ns ? (invocation->deadline_ns - now_ns) / NS_PER_MS : 0;
+    if (left_ms == 0) left_ms = 1;
+    invocation->attempts++;
+    struct wire_invoke *frame = &invocation->frame;
+    frame->ident = slice_cstr(invocation->ident);
+    frame->function = slice_cstr(invocation->function->name);
+    frame->entity = request->entity;
+    frame->timeout_ms = (uint32_t)left_ms;
+    frame->chain = invocation->chain;
+    frame->validate = !invocation->first;
+    frame->attempt = invocation->attempts;
+    frame->method = request->method;
+    frame->path = request->path;
+    frame->query = request->query;
+    frame->headers.count = request->headers->count;
+    memcpy(frame->headers.items, request->headers->items,
+           request->headers->count * sizeof frame->headers.items[0]);
+    frame->body = request->body;
+    struct entity_chain *chain = invocation->lane ? invocation->lane->owner : NULL;
+    invocation->run = (struct pool_run){
+        .invoke = frame,
+        .chain = chain ? &chain->pool : NULL,
+        .start_before_ns = invocation->deadline_ns,
+        .prepare = on_prepare,
+        .done = on_run_done,
+    };
+    pool_submit(invocation->version->deployment, &invocation->run);
+}
+
+/* The frame is about to be written: now, not when it was queued, is the time to choose what it reads. */
+static void on_prepare(struct pool_run *run)
+{
+    struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
+    struct store *store = invocation->partition->store;
+    if (invocation->snapshot) return; /* prepared before, for a worker that died */
+    struct entity_chain *chain = invocation->lane ? invocation->lane->owner : NULL;
+    if (!chain)
+    {
+        invocation->snapshot = store_snapshot_take(store);
+    }
+    else
+    {
+        if (!chain->snapshot) chain->snapshot = store_snapshot_take(store);
+        invocation->snapshot = store_snapshot_ref(chain->snapshot);
+    }
+    invocation->frame.snapshot = store_snapshot_seq(invocation->snapshot);
+    invocation->frame.txn = store_snapshot_txn(invocation->snapshot);
+    invocation->frame.meta = store_snapshot_meta(invocation->snapshot);
+}
+
+static void snapshot_drop(struct invocation *invocation)
+{
+    if (invocation->snapshot) store_snapshot_release(invocation->partition->store, invocation->snapshot);
+    invocation->snapshot = NULL;
+}
+
+/* It has to run again, later: with its chain when it has a lane, else after a delay. */
+static void invocation_again(struct invocation *invocation, uint32_t delay_ms)
+{
+    snapshot_drop(invocation);
+    if (invocation->lane)
+    {
+        lane_return(invocation->lane, &invocation->turn);
+        loop_timer_start_at(invocation->engine->loop, &invocation->timer, invocation->deadline_ns);
+        lane_pump(invocation->partition, invocation->lane);
+    }
+    else
+    {
+        loop_timer_start(invocation->engine->loop, &invocation->timer, delay_ms, 0);
+    }
+}
+
+/* ---- its effects ---- */
+
+static void on_applied(struct store_commit *commit);
+
+static enum status effects_check(const struct invocation *invocation, struct err *err)
+{
+    TRY(write_set_check(invocation->result.writes, SPACE_ROWS, err));
+    return read_set_check(invocation->result.reads, SPACE_ROWS, err);
+}
+
+/* ---- its usage ---- */
+
+static struct slice function_name(const struct invocation *invocation)
+{
+    return slice_cstr(invocation->function->name);
+}
+
+/* What the run itself used: it stays counted also when the run has to be repeated. */
+static void meter_run(struct invocation *invocation, const struct wire_result *result)
+{
+    struct meter_sums usage = {{0}};
+    usage.of[METER_wall_us] = result->run_us;
+    usage.of[METER_cpu_us] = result->cpu_us;
+    usage.of[METER_mb_us] = (uint64_t)result->run_us * invocation->function->memory_mb;
+    usage.of[METER_rows_read] = result->rows_read;
+    usage.of[METER_bytes_read] = result->bytes_read;
+    metering_add(invocation->partition->metering, function_name(invocation), &usage);
+}
+
+/* What the outcome adds. */
+static void meter_outcome(struct invocation *invocation, struct slice writes)
+{
+    struct meter_sums *usage = &invocation->outcome_usage;
+    *usage = (struct meter_sums){{0}};
+    usage->of[METER_invocations] = 1;
+    usage->of[METER_failures] = invocation->status != STATUS_OK;
+    usage->of[METER_bytes_written] = writes.size;
+    struct write_entry entry;
+    for (size_t offset = 0; write_set_next(writes, &offset, &entry);) usage->of[METER_rows_written]++;
+    metering_add(invocation->partition->metering, function_name(invocation), usage);
+}
+
+static void meter_repeat(struct invocation *invocation)
+{
+    struct meter_sums usage = {{0}};
+    usage.of[METER_conflicts] = 1;
+    metering_subtract(invocation->partition->metering, function_name(invocation), &invocation->outcome_usage);
+    metering_add(invocation->partition->metering, function_name(invocation), &usage);
+}
+
+static void invocation_commit(struct invocation *invocation)
+{
+    bool ok = invocation->status == STATUS_OK;
+    if (ok && invocation->remember_key.size > 0)
+    {
+        buf_reset(&invocation->remember_set);
+        idempotency_write_set(&invocation->remember_set, &invocation->remember, &invocation->result,
+                              clock_wall_ms(invocation->engine->clock));
+    }
+    struct slice writes = ok ? invocation->result.writes : SLICE_EMPTY;
+    struct slice outcome = ok ? buf_view(&invocation->remember_set) : SLICE_EMPTY;
+    bool pure_read = writes.size == 0 && outcome.size == 0;
+    meter_outcome(invocation, writes);
+    if (invocation->first && pure_read)
+    {
+        /* It saw one exact snapshot and changes nothing: it stands where that snapshot stands. */
+        uint64_t seq = store_snapshot_seq(invocation->snapshot);
+        lane_leave(invocation);
+        output_gate_wait(invocation, seq);
+        return;
+    }
+    buf_reset(&invocation->meter_set);
+    if (!pure_read)
+        metering_write_set(invocation->partition->metering, function_name(invocation),
+                           &invocation->meter_set);
+    invocation->commit = (struct store_commit){
+        .snapshot = store_snapshot_seq(invocation->snapshot),
+        .chain = invocation->chain,
+        .reads = writes.size == 0 && invocation->first ? SLICE_EMPTY : invocation->result.reads,
+        .writes = {writes, outcome, buf_view(&invocation->meter_set)},
+        .relaxed = invocation->function->relaxed,
+        .applied = on_applied,
+        .durable = output_gate_on_durable,
+    };
+    invocation->committing = true;
+    store_submit(invocation->partition->store, &invocation->commit);
+}
+
+static void on_run_done(struct pool_run *run, enum status status, const struct wire_result *result,
+                        const struct err *err)
+{
+    struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
+    if (status == STATUS_CONFLICT) /* the worker of its chain died before it began: it has not run */
+    {
+        invocation->attempts--;
+        invocation_again(invocation, 0);
+        return;
+    }
+    if (status == STATUS_OK && invocation->lane && invocation->lane->broken)
+    {
+        /* An earlier one of its chain was not committed: what this one saw has never been. */
+        invocation_again(invocation, 0);
+        return;
+    }
+    if (status == STATUS_OK)
+    {
+        meter_run(invocation, result);
+        output_gate_keep(invocation, result);
+        status = effects_check(invocation, &invocation->err);
+        if (status == STATUS_OK)
+        {
+            if (result->outcome != WIRE_OUTCOME_OK)
+                invocation->status =
+                    err_set(&invocation->err,
+                            result->outcome == WIRE_OUTCOME_STATUS ? result->status : STATUS_FUNCTION_ERROR,
+                            "%.*s", SLICE_FMT(result->failure));
+            invocation_commit(invocation);
+            return;
+        }
+    }
+    else
+    {
+        invocation->err = *err;
+    }
+    invocation->status = status;
+    meter_outcome(invocation, SLICE_EMPTY);
+    if (invocation->lane) lane_break(invocation->lane);
+    lane_leave(invocation);
+    invocation_over(invocation, status);
+}
+
+static void on_conflict(struct invocation *invocation)
+{
+    invocation->engine->stats.conflicts++;
+    meter_repeat(invocation);
+    uint32_t delay_ms = 0;
+    /* One that failed because an earlier one of its chain did is not to blame for it. */
+    bool own = !invocation->lane || !invocation->lane->broken;
+    if (own && !retry_conflict(++invocation->conflicts, &invocation->engine->prng, &delay_ms))
+    {
+        if (invocation->lane) lane_break(invocation->lane);
+        lane_leave(invocation);
+        invocation_over(invocation, err_set(&invocation->err, STATUS_CONFLICT,
+                                            "it ran %u times and each time what it had read was changed",
+                                            invocation->attempts));
+        return;
+    }
+    invocation->status = STATUS_OK;
+    invocation->err = ERR_INIT;
+    invocation_again(invocation, delay_ms);
+}
+
+static void on_applied(struct store_commit *commit)
+{
+    struct invocation *invocation = CONTAINER_OF(commit, struct invocation, commit);
+    invocation->committing = commit->status == STATUS_OK;
+    if (commit->status == STATUS_CONFLICT)
+    {
+        on_conflict(invocation);
+        return;
+    }
+    snapshot_drop(invocation);
+    if (commit->status != STATUS_OK)
+    {
+        if (invocation->lane) lane_break(invocation->lane);
+        lane_leave(invocation);
+        invocation->err = commit->err;
+        invocation_over(invocation, commit->status);
+        return;
+    }
+    lane_leave(invocation);
+    if (invocation->function->relaxed) output_gate_tell(invocation);
+}
+
+static void invocation_over(struct invocation *invocation, enum status status)
+{
+    invocation->status = status;
+    snapshot_drop(invocation);
+    list_push_back(&invocation->engine->over, &invocation->over);
+    loop_want(invocation->engine->loop, PHASE_REPLY);
+}

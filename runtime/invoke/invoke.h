@@ -1,0 +1,110 @@
+/* invoke.h - one invocation, exactly once visible: from an admitted request to its only outcome. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loop thread. The way of an invocation:
+//
+//     invoke_start    remembered outcome? another with the same key in flight? then that one answers
+//     its turn        entity_order: one after another per entity; without an entity at once
+//     the pool        a worker runs it on an exact snapshot and returns its effects
+//     the store       validates what it read, commits what it wrote; a conflict sends it back to "its turn"
+//     output gate     nothing leaves before what it saw and what it did is durable
+//     done            exactly once, never inside invoke_start
+//
+// Failures of user code are outcomes like others; nothing that a failed invocation wrote is kept.
+#pragma once
+
+#include <stdint.h>
+
+#include "messaging/wire/wire.h"
+#include "runtime/base/bounds.h"
+#include "runtime/base/err.h"
+#include "runtime/loop/loop.h"
+#include "runtime/worker/pool.h"
+#include "statestore/statestore.h"
+
+struct invoke;
+struct invoke_partition;
+struct metering;
+
+/* ---- what can run ---- */
+
+struct invoke_function {
+    char name[BOUND_NAME_BYTES_MAX + 1];
+    uint32_t timeout_ms;
+    uint32_t memory_mb; /* for the meter */
+    uint32_t queue_max; /* in flight, waiting included; more are refused with QUEUE_FULL */
+    bool relaxed; /* answer after apply; the last 10 ms may be lost with the power */
+    uint32_t in_flight; /* counted by invoke */
+};
+
+/* One app version that can run. The node makes it at a switch and drops its reference at the next; it lives on until
+ * its last invocation has ended. */
+struct invoke_version {
+    struct invoke_partition *partition;
+    struct pool_deployment *deployment;
+    struct invoke_function *functions;
+    size_t functions_count;
+    uint32_t refs; /* the node's one included */
+    void (*on_unused)(struct invoke_version *version);
+};
+
+void invoke_version_unref(struct invoke_version *version);
+/* NULL when there is none of this name. */
+struct invoke_function *invoke_version_function(struct invoke_version *version, struct slice name);
+
+/* ---- one request ---- */
+
+/* Its slices stay valid until `done`. */
+struct invoke_request {
+    struct slice entity; /* empty: unaddressed */
+    struct slice method, path, query;
+    const struct wire_headers *headers;
+    struct slice body;
+    bool has_idempotency_key;
+    struct slice idempotency_key;
+};
+
+enum { INVOCATION_ID_CHARS = 32 };
+
+/* Borrowed during `done`. */
+struct outcome {
+    enum status status; /* OK, or why there is no reply of the function */
+    const char *message; /* words for a status that is not OK */
+    const char *ident; /* id of the invocation, INVOCATION_ID_CHARS characters */
+    bool remembered; /* the first outcome of the same Idempotency-Key, given again */
+    uint32_t http_status; /* of the function's reply; of a failure when the function chose one, else 0 */
+    const struct wire_headers *headers;
+    struct slice body;
+};
+
+typedef void (*invoke_done_fn)(void *ctx, const struct outcome *outcome);
+
+struct invoke_config {
+    struct loop *loop;
+    struct clock *clock;
+    uint64_t seed; /* of ids and jitter */
+    uint32_t invocations_max; /* in flight on the node */
+};
+
+struct invoke *invoke_create(const struct invoke_config *config);
+/* Everything must have ended. */
+void invoke_destroy(struct invoke *engine);
+
+/* A partition's entities, outcomes and meters over its open store, which is taken. */
+struct invoke_partition *invoke_partition_open(struct invoke *engine, struct store *store);
+/* When nothing is in flight: commits the last meters, closes the store, frees. */
+void invoke_partition_close(struct invoke_partition *partition);
+struct store *invoke_partition_store(const struct invoke_partition *partition);
+struct metering *invoke_partition_metering(const struct invoke_partition *partition);
+uint32_t invoke_partition_in_flight(const struct invoke_partition *partition);
+
+/* Starts one; refusals (QUEUE_FULL, OVERLOADED, INVALID_ARGUMENT, ENTITY_INVALID) come through `done` too.
+ * `function` is one of `version`. */
+void invoke_start(struct invoke *engine, struct invoke_version *version, struct invoke_function *function,
+                  const struct invoke_request *request, invoke_done_fn done, void *ctx);
+
+struct invoke_stats {
+    uint64_t started, succeeded, failed, conflicts, remembered, refused;
+    uint32_t in_flight;
+};
+void invoke_stats(const struct invoke *engine, struct invoke_stats *stats);

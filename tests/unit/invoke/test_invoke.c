@@ -1,0 +1,553 @@
+/* test_invoke.c - the way of an invocation over a real store, with a pool that the test plays by hand. */
+// SPDX-License-Identifier: Apache-2.0
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/invoke/idempotency.h"
+#include "runtime/invoke/invoke.h"
+#include "runtime/invoke/metering.h"
+#include "statestore/kv/keyspace.h"
+#include "statestore/kv/write_set.h"
+
+/* ---- a pool that keeps what is submitted until the test answers it ---- */
+
+static struct list submitted; /* of pool_run.link */
+
+void pool_chain_init(struct pool_chain *chain)
+{
+    *chain = (struct pool_chain){.worker = NULL};
+}
+
+void pool_chain_fini(struct pool_chain *chain)
+{
+    assert_int_equal(chain->runs, 0);
+}
+
+void pool_submit(struct pool_deployment *deployment, struct pool_run *run)
+{
+    if (run->chain) run->chain->runs++;
+    list_push_back(&submitted, &run->link);
+}
+
+/* The oldest submitted run, handed to a worker. */
+static struct pool_run *taken(void)
+{
+    struct list *link = list_pop_front(&submitted);
+    assert_non_null(link);
+    struct pool_run *run = CONTAINER_OF(link, struct pool_run, link);
+    run->prepare(run);
+    return run;
+}
+
+static void end(struct pool_run *run, enum status status, const struct wire_result *result)
+{
+    struct err err = {.status = status, .text = "the test ends it"};
+    if (run->chain) run->chain->runs--;
+    run->done(run, status, result, &err);
+}
+
+/* ---- the fixture ---- */
+
+struct fixture {
+    char dir[64];
+    struct loop *loop;
+    struct store *store;
+    struct loop_task reap;
+    struct invoke *engine;
+    struct invoke_partition *partition;
+    struct invoke_function function;
+    struct invoke_version version;
+    bool version_unused;
+};
+
+static void on_reap(struct loop_task *task, void *ctx)
+{
+    store_reap(((struct fixture *)ctx)->store);
+}
+
+static void on_wake(void *ctx)
+{
+    struct fixture *fx = ctx;
+    loop_post(fx->loop, &fx->reap);
+}
+
+static void on_version_unused(struct invoke_version *version)
+{
+    CONTAINER_OF(version, struct fixture, version)->version_unused = true;
+}
+
+static int setup(void **state)
+{
+    struct fixture *fx = mem_zalloc(sizeof *fx);
+    struct err err = ERR_INIT;
+    list_init(&submitted);
+    snprintf(fx->dir, sizeof fx->dir, "/tmp/stead-invoke-XXXXXX");
+    assert_non_null(mkdtemp(fx->dir));
+    assert_int_equal(loop_create(&fx->loop, clock_real(), &err), STATUS_OK);
+    loop_task_init(&fx->reap, on_reap, fx);
+    struct store_config config = {.dir = fx->dir, .clock = clock_real(), .wake = on_wake, .wake_ctx = fx};
+    assert_int_equal(store_open(&fx->store, &config, &err), STATUS_OK);
+    fx->engine = invoke_create(
+        &(struct invoke_config){.loop = fx->loop, .clock = clock_real(), .seed = 1, .invocations_max = 100});
+    fx->partition = invoke_partition_open(fx->engine, fx->store);
+    fx->function =
+        (struct invoke_function){.name = "add", .timeout_ms = 60000, .memory_mb = 64, .queue_max = 50};
+    fx->version = (struct invoke_version){
+        .partition = fx->partition,
+        .functions = &fx->function,
+        .functions_count = 1,
+        .refs = 1,
+        .on_unused = on_version_unused,
+    };
+    *state = fx;
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    return remove(path);
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fx = *state;
+    invoke_version_unref(&fx->version);
+    assert_true(fx->version_unused);
+    invoke_partition_close(fx->partition);
+    invoke_destroy(fx->engine);
+    loop_destroy(fx->loop);
+    assert_int_equal(nftw(fx->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    free(fx);
+    return 0;
+}
+
+/* ---- callers ---- */
+
+struct caller {
+    struct wire_headers headers;
+    int answers;
+    enum status status;
+    uint32_t http_status;
+    bool remembered;
+    char body[64];
+    char message[200];
+    char ident[INVOCATION_ID_CHARS + 1];
+};
+
+static void on_done(void *ctx, const struct outcome *outcome)
+{
+    struct caller *caller = ctx;
+    caller->answers++;
+    caller->status = outcome->status;
+    caller->http_status = outcome->http_status;
+    caller->remembered = outcome->remembered;
+    snprintf(caller->body, sizeof caller->body, "%.*s",
+             SLICE_FMT(outcome->status == STATUS_OK ? outcome->body : SLICE_EMPTY));
+    snprintf(caller->message, sizeof caller->message, "%s", outcome->message);
+    snprintf(caller->ident, sizeof caller->ident, "%s", outcome->ident);
+}
+
+static void start_with_key(struct fixture *fx, struct caller *caller, const char *entity, const char *key,
+                           const char *body)
+{
+    *caller = (struct caller){.answers = 0};
+    struct invoke_request request = {
+        .entity = slice_cstr(entity),
+        .method = SLICE("POST"),
+        .path = SLICE("/x"),
+        .headers = &caller->headers,
+        .body = slice_cstr(body),
+        .has_idempotency_key = key != NULL,
+        .idempotency_key = key ? slice_cstr(key) : SLICE_EMPTY,
+    };
+    invoke_start(fx->engine, &fx->version, &fx->function, &request, on_done, caller);
+    assert_int_equal(caller->answers, 0); /* never inside the call */
+}
+
+static void start(struct fixture *fx, struct caller *caller, const char *entity)
+{
+    start_with_key(fx, caller, entity, NULL, "");
+}
+
+static void until_answered(struct fixture *fx, struct caller *caller)
+{
+    while (!caller->answers) loop_turn(fx->loop, true);
+    assert_int_equal(caller->answers, 1);
+}
+
+/* Results that read and write the row `name` of entity "x". */
+struct effects {
+    struct buf key, reads, writes;
+    struct wire_result result;
+};
+
+static struct wire_result *effects(struct effects *effects, const char *name, const char *value,
+                                   const char *body)
+{
+    *effects = (struct effects){.key = BUF_INIT};
+    assert_int_equal(keyspace_row(&effects->key, SLICE("x"), slice_cstr(name), NULL), STATUS_OK);
+    read_set_append(&effects->reads, &(struct read_entry){READ_KEY, buf_view(&effects->key), SLICE_EMPTY});
+    if (value)
+        write_set_append(&effects->writes,
+                         &(struct write_entry){WRITE_PUT, buf_view(&effects->key), slice_cstr(value)});
+    effects->result.http_status = 200;
+    effects->result.body = slice_cstr(body);
+    effects->result.reads = buf_view(&effects->reads);
+    effects->result.writes = buf_view(&effects->writes);
+    return &effects->result;
+}
+
+static void effects_fini(struct effects *effects)
+{
+    buf_fini(&effects->key);
+    buf_fini(&effects->reads);
+    buf_fini(&effects->writes);
+}
+
+/* Answers the oldest run with a read and a write. */
+static void run_writes(const char *name, const char *value)
+{
+    struct effects e;
+    end(taken(), STATUS_OK, effects(&e, name, value, value));
+    effects_fini(&e);
+}
+
+static void assert_row(struct fixture *fx, const char *name, const char *want)
+{
+    struct buf key = BUF_INIT;
+    assert_int_equal(keyspace_row(&key, SLICE("x"), slice_cstr(name), NULL), STATUS_OK);
+    struct store_snapshot *snapshot = store_snapshot_take(fx->store);
+    struct slice value = SLICE_EMPTY;
+    enum status status = store_get(snapshot, buf_view(&key), &value, NULL);
+    if (want)
+    {
+        assert_int_equal(status, STATUS_OK);
+        assert_int_equal(value.size, strlen(want));
+        assert_memory_equal(value.data, want, value.size);
+    }
+    else
+    {
+        assert_int_equal(status, STATUS_NOT_FOUND);
+    }
+    store_snapshot_release(fx->store, snapshot);
+    buf_fini(&key);
+}
+
+/* ---- the promises ---- */
+
+static void what_an_invocation_wrote_is_there_when_its_caller_is_told(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a;
+    start(fx, &a, "x");
+    run_writes("n", "1");
+    assert_int_equal(a.answers, 0);
+    until_answered(fx, &a);
+    assert_int_equal(a.status, STATUS_OK);
+    assert_string_equal(a.body, "1");
+    assert_row(fx, "n", "1");
+    assert_true(store_durable_seq(fx->store) >= 1);
+}
+
+static void invocations_of_one_entity_share_a_chain_and_commit_in_order(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a, b;
+    start(fx, &a, "x");
+    start(fx, &b, "x");
+    struct pool_run *first = taken(), *second = taken();
+    assert_ptr_equal(first->chain, second->chain);
+    assert_int_equal(first->invoke->chain, second->invoke->chain);
+    assert_int_equal(first->invoke->snapshot, second->invoke->snapshot);
+    assert_false(first->invoke->validate);
+    assert_true(second->invoke->validate);
+    struct effects e;
+    end(first, STATUS_OK, effects(&e, "n", "1", "1"));
+    effects_fini(&e);
+    end(second, STATUS_OK, effects(&e, "n", "2", "2"));
+    effects_fini(&e);
+    until_answered(fx, &a);
+    until_answered(fx, &b);
+    assert_int_equal(a.status, STATUS_OK);
+    assert_int_equal(b.status, STATUS_OK);
+    assert_row(fx, "n", "2");
+}
+
+static void what_a_changed_row_made_wrong_runs_again(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a, b;
+    start(fx, &a, ""); /* unaddressed: both read the same snapshot */
+    start(fx, &b, "");
+    struct pool_run *run_a = taken(), *run_b = taken();
+    struct effects e;
+    end(run_a, STATUS_OK, effects(&e, "n", "a", "a"));
+    effects_fini(&e);
+    until_answered(fx, &a);
+    end(run_b, STATUS_OK, effects(&e, "n", "b", "b"));
+    effects_fini(&e);
+    while (list_empty(&submitted)) loop_turn(fx->loop, true);
+    assert_int_equal(b.answers, 0);
+    struct pool_run *again = taken();
+    assert_int_equal(again->invoke->attempt, 2);
+    assert_true(again->invoke->snapshot >= 1);
+    end(again, STATUS_OK, effects(&e, "n", "b", "again"));
+    effects_fini(&e);
+    until_answered(fx, &b);
+    assert_string_equal(b.body, "again");
+    assert_row(fx, "n", "b");
+}
+
+static void a_chain_whose_first_member_conflicts_runs_again_in_its_order(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller rival, a, b;
+    start(fx, &rival, "");
+    struct pool_run *rival_run = taken();
+    start(fx, &a, "x");
+    start(fx, &b, "x");
+    struct pool_run *run_a = taken(), *run_b = taken();
+    struct effects e;
+    end(rival_run, STATUS_OK, effects(&e, "n", "rival", ""));
+    effects_fini(&e);
+    until_answered(fx, &rival);
+    end(run_a, STATUS_OK, effects(&e, "n", "a", ""));
+    effects_fini(&e);
+    end(run_b, STATUS_OK, effects(&e, "n", "b", ""));
+    effects_fini(&e);
+    while (list_empty(&submitted)) loop_turn(fx->loop, true);
+    run_a = taken();
+    run_b = taken();
+    assert_int_equal(run_a->invoke->validate, false);
+    end(run_a, STATUS_OK, effects(&e, "n", "a", "first"));
+    effects_fini(&e);
+    end(run_b, STATUS_OK, effects(&e, "n", "b", "second"));
+    effects_fini(&e);
+    until_answered(fx, &a);
+    until_answered(fx, &b);
+    assert_string_equal(a.body, "first");
+    assert_string_equal(b.body, "second");
+    assert_row(fx, "n", "b");
+}
+
+static void what_had_not_begun_when_its_worker_died_runs_elsewhere(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a, b;
+    start(fx, &a, "x");
+    start(fx, &b, "x");
+    struct pool_run *run_a = taken(), *run_b = taken();
+    end(run_a, STATUS_FUNCTION_CRASHED, NULL);
+    end(run_b, STATUS_CONFLICT, NULL);
+    until_answered(fx, &a);
+    assert_int_equal(a.status, STATUS_FUNCTION_CRASHED);
+    assert_string_equal(a.message, "the test ends it");
+    run_writes("n", "b");
+    until_answered(fx, &b);
+    assert_int_equal(b.status, STATUS_OK);
+    assert_row(fx, "n", "b");
+}
+
+static void a_failed_function_keeps_nothing_and_tells_its_own_words(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a;
+    struct effects e;
+    start(fx, &a, "x");
+    struct wire_result *result = effects(&e, "n", "1", "");
+    result->outcome = WIRE_OUTCOME_ERROR;
+    result->http_status = 409;
+    result->failure = SLICE("too little");
+    end(taken(), STATUS_OK, result);
+    effects_fini(&e);
+    until_answered(fx, &a);
+    assert_int_equal(a.status, STATUS_FUNCTION_ERROR);
+    assert_int_equal(a.http_status, 409);
+    assert_string_equal(a.message, "too little");
+    assert_row(fx, "n", NULL);
+}
+
+static void a_write_outside_of_the_rows_is_refused(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a;
+    struct buf writes = BUF_INIT;
+    write_set_append(&writes, &(struct write_entry){WRITE_PUT, SLICE("s\0seq"), SLICE("9")});
+    start(fx, &a, "x");
+    end(taken(), STATUS_OK, &(struct wire_result){.http_status = 200, .writes = buf_view(&writes)});
+    until_answered(fx, &a);
+    assert_int_equal(a.status, STATUS_FUNCTION_PROTOCOL);
+    buf_fini(&writes);
+}
+
+static void the_same_idempotency_key_gives_the_first_outcome_again(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a, joined, again, other;
+    start_with_key(fx, &a, "x", "k1", "body");
+    start_with_key(fx, &joined, "x", "k1", "body");
+    run_writes("n", "1");
+    assert_true(list_empty(&submitted)); /* only one of the two has run */
+    until_answered(fx, &a);
+    until_answered(fx, &joined);
+    assert_false(a.remembered);
+    assert_true(joined.remembered);
+    assert_string_equal(joined.body, "1");
+
+    start_with_key(fx, &again, "x", "k1", "body");
+    until_answered(fx, &again);
+    assert_true(list_empty(&submitted));
+    assert_true(again.remembered);
+    assert_string_equal(again.body, "1");
+
+    start_with_key(fx, &other, "x", "k1", "another body");
+    until_answered(fx, &other);
+    assert_int_equal(other.status, STATUS_IDEMPOTENCY_MISMATCH);
+}
+
+static void a_failure_is_not_remembered_so_that_the_request_can_be_repeated(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a, again;
+    start_with_key(fx, &a, "x", "k", "");
+    end(taken(), STATUS_FUNCTION_TIMEOUT, NULL);
+    until_answered(fx, &a);
+    assert_int_equal(a.status, STATUS_FUNCTION_TIMEOUT);
+    start_with_key(fx, &again, "x", "k", "");
+    run_writes("n", "1");
+    until_answered(fx, &again);
+    assert_int_equal(again.status, STATUS_OK);
+    assert_false(again.remembered);
+}
+
+static void past_its_limit_a_function_refuses_at_once(void **state)
+{
+    struct fixture *fx = *state;
+    enum { MANY = 51 };
+    static struct caller callers[MANY];
+    for (int i = 0; i < MANY; i++) start(fx, &callers[i], "");
+    until_answered(fx, &callers[MANY - 1]);
+    assert_int_equal(callers[MANY - 1].status, STATUS_QUEUE_FULL);
+    while (!list_empty(&submitted)) end(taken(), STATUS_FUNCTION_EXITED, NULL);
+    for (int i = 0; i < MANY - 1; i++) until_answered(fx, &callers[i]);
+}
+
+static void bad_entities_and_keys_are_refused_with_words(void **state)
+{
+    struct fixture *fx = *state;
+    char entity[BOUND_ENTITY_BYTES_MAX + 2];
+    memset(entity, 'e', sizeof entity - 1);
+    entity[sizeof entity - 1] = 0;
+    struct caller a;
+    start(fx, &a, entity);
+    until_answered(fx, &a);
+    assert_int_equal(a.status, STATUS_ENTITY_INVALID);
+    assert_string_equal(a.message, "the entity key has 401 bytes; at most 400 are allowed");
+    start_with_key(fx, &a, "x", "", "");
+    until_answered(fx, &a);
+    assert_int_equal(a.status, STATUS_INVALID_ARGUMENT);
+    assert_string_equal(a.message, "Idempotency-Key: expected 1 to 255 bytes, got 0");
+}
+
+static void count_usage(void *ctx, struct slice function, uint32_t day, const struct meter_sums *sums)
+{
+    struct meter_sums *all = ctx;
+    assert_true(slice_is(function, "add"));
+    meter_add(all, sums);
+}
+
+static void usage_is_committed_with_the_invocation_and_a_repeated_run_counts_once(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a, b, c;
+    start(fx, &a, "");
+    start(fx, &b, "");
+    start(fx, &c, "");
+    struct pool_run *run_a = taken(), *run_b = taken(), *run_c = taken();
+    struct effects e;
+    struct wire_result *result = effects(&e, "n", "a", "a");
+    result->run_us = 10;
+    end(run_a, STATUS_OK, result);
+    effects_fini(&e);
+    until_answered(fx, &a);
+    end(run_b, STATUS_OK, effects(&e, "n", "b", "b")); /* conflicts */
+    effects_fini(&e);
+    while (list_empty(&submitted)) loop_turn(fx->loop, true);
+    run_writes("n", "b");
+    until_answered(fx, &b);
+    end(run_c, STATUS_FUNCTION_CRASHED, NULL);
+    until_answered(fx, &c);
+
+    struct meter_sums all = {{0}};
+    assert_int_equal(metering_scan(invoke_partition_metering(fx->partition), count_usage, &all, NULL),
+                     STATUS_OK);
+    assert_int_equal(all.of[METER_invocations], 3);
+    assert_int_equal(all.of[METER_failures], 1);
+    assert_int_equal(all.of[METER_conflicts], 1);
+    assert_int_equal(all.of[METER_rows_written], 2);
+    assert_int_equal(all.of[METER_wall_us], 10);
+    assert_int_equal(all.of[METER_mb_us], 640);
+}
+
+static void old_outcomes_are_forgotten_together_with_their_age_rows(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a;
+    for (int i = 0; i < 3; i++)
+    {
+        char key[8];
+        snprintf(key, sizeof key, "k%d", i);
+        start_with_key(fx, &a, "x", key, "");
+        run_writes("n", "1");
+        until_answered(fx, &a);
+    }
+    struct store_snapshot *snapshot = store_snapshot_take(fx->store);
+    struct buf set = BUF_INIT;
+    assert_int_equal(idempotency_expire(snapshot, &set, 1000, 10), 0); /* all are younger */
+    assert_int_equal(idempotency_expire(snapshot, &set, UINT64_MAX, 10), 3);
+    struct err err = ERR_INIT;
+    size_t offset = 0, deletes = 0;
+    struct write_entry entry;
+    struct slice before = SLICE_EMPTY;
+    for (; write_set_next(buf_view(&set), &offset, &entry); deletes++)
+    {
+        assert_int_equal(entry.op, WRITE_DELETE);
+        assert_true(slice_compare(before, entry.key) < 0); /* a write set is sorted */
+        before = entry.key;
+        struct slice value;
+        assert_int_equal(store_get(snapshot, entry.key, &value, &err), STATUS_OK);
+    }
+    assert_int_equal(deletes, 6);
+    store_snapshot_release(fx->store, snapshot);
+    buf_fini(&set);
+}
+
+#define PROMISE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROMISE(what_an_invocation_wrote_is_there_when_its_caller_is_told),
+        PROMISE(invocations_of_one_entity_share_a_chain_and_commit_in_order),
+        PROMISE(what_a_changed_row_made_wrong_runs_again),
+        PROMISE(a_chain_whose_first_member_conflicts_runs_again_in_its_order),
+        PROMISE(what_had_not_begun_when_its_worker_died_runs_elsewhere),
+        PROMISE(a_failed_function_keeps_nothing_and_tells_its_own_words),
+        PROMISE(a_write_outside_of_the_rows_is_refused),
+        PROMISE(the_same_idempotency_key_gives_the_first_outcome_again),
+        PROMISE(a_failure_is_not_remembered_so_that_the_request_can_be_repeated),
+        PROMISE(past_its_limit_a_function_refuses_at_once),
+        PROMISE(bad_entities_and_keys_are_refused_with_words),
+        PROMISE(usage_is_committed_with_the_invocation_and_a_repeated_run_counts_once),
+        PROMISE(old_outcomes_are_forgotten_together_with_their_age_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
