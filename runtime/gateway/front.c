@@ -1,0 +1,161 @@
+/* front.c - from an exchange to an invocation and back. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/gateway/front.h"
+
+#include <stdlib.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/gateway/gateway.h"
+#include "runtime/gateway/routes.h"
+
+struct front {
+    struct router *router;
+    struct routes *routes;
+    struct route_match match; /* of the request at hand; large, so not on the stack */
+    struct err err;
+    bool ready;
+};
+
+/* One request that has become an invocation. */
+struct call {
+    struct http_exchange *exchange;
+    struct invoke_request request;
+    struct wire_headers headers;
+    uint8_t entity[]; /* a copy: the match is reused for the next request */
+};
+
+struct front *front_create(const struct front_config *config)
+{
+    struct front *front = mem_zalloc(sizeof *front);
+    front->router = config->router;
+    front->routes = routes_create();
+    return front;
+}
+
+void front_destroy(struct front *front)
+{
+    if (!front) return;
+    routes_destroy(front->routes);
+    free(front);
+}
+
+void front_set_routes(struct front *front, struct routes *routes)
+{
+    routes_destroy(front->routes);
+    front->routes = routes;
+}
+
+const struct routes *front_routes(const struct front *front)
+{
+    return front->routes;
+}
+
+void front_set_ready(struct front *front, bool ready)
+{
+    front->ready = ready;
+}
+
+/* ---- outcome -> answer ---- */
+
+static void fail(struct http_exchange *exchange, enum status status, const char *message,
+                 const char *invocation, const char *allow)
+{
+    struct http_failure failure = {
+        .status = status,
+        .message = message,
+        .invocation = invocation,
+        .allow = allow,
+    };
+    http_fail(exchange, &failure);
+}
+
+static void on_outcome(void *ctx, const struct outcome *outcome)
+{
+    struct call *call = ctx;
+    if (outcome->status != STATUS_OK)
+    {
+        http_fail(call->exchange, &(struct http_failure){
+                                      .status = outcome->status,
+                                      .http_status = (int)outcome->http_status,
+                                      .message = outcome->message,
+                                      .invocation = outcome->ident,
+                                  });
+        free(call);
+        return;
+    }
+    struct http_header headers[WIRE_HEADERS_MAX + 2];
+    size_t count = 0;
+    for (size_t i = 0; i < outcome->headers->count; i++)
+    {
+        const struct wire_header *from = &outcome->headers->items[i];
+        headers[count++] = (struct http_header){from->name, from->value};
+    }
+    headers[count++] = (struct http_header){SLICE("Stead-Invocation"), slice_cstr(outcome->ident)};
+    if (outcome->remembered)
+        headers[count++] = (struct http_header){SLICE("Idempotency-Replayed"), SLICE("true")};
+    http_reply(call->exchange, (int)outcome->http_status, headers, count, outcome->body);
+    free(call);
+}
+
+/* ---- request -> invocation ---- */
+
+void front_invoke(struct front *front, struct http_exchange *exchange, struct slice app,
+                  struct slice function, struct slice entity)
+{
+    const struct http_request *http = http_exchange_request(exchange);
+    struct call *call = mem_alloc(sizeof *call + entity.size);
+    call->exchange = exchange;
+    if (entity.size) memcpy(call->entity, entity.data, entity.size);
+    call->headers.count = 0;
+    for (size_t i = 0; i < http->header_count && i < WIRE_HEADERS_MAX; i++)
+        call->headers.items[call->headers.count++] =
+            (struct wire_header){http->headers[i].name, http->headers[i].value};
+    call->request = (struct invoke_request){
+        .entity = slice_make(call->entity, entity.size),
+        .method = http->method,
+        .path = http->path,
+        .query = http->query,
+        .headers = &call->headers,
+        .body = http->body,
+        .idempotency_key = http_request_header(http, "idempotency-key"),
+        .has_idempotency_key = http_request_header(http, "idempotency-key").data != NULL,
+    };
+    enum status status =
+        router_invoke(front->router, app, function, &call->request, on_outcome, call, &front->err);
+    if (status != STATUS_OK)
+    {
+        free(call);
+        fail(exchange, status, err_text(&front->err), NULL, NULL);
+    }
+}
+
+static void answer_health(struct http_exchange *exchange, bool good, const char *words)
+{
+    struct http_header type = {SLICE("Content-Type"), SLICE("text/plain; charset=utf-8")};
+    http_reply(exchange, good ? 200 : 503, &type, 1, slice_cstr(words));
+}
+
+void front_on_request(void *ctx, struct http_exchange *exchange)
+{
+    struct front *front = ctx;
+    const struct http_request *http = http_exchange_request(exchange);
+    if (slice_is(http->path, "/healthz"))
+    {
+        answer_health(exchange, true, "ok\n");
+        return;
+    }
+    if (slice_is(http->path, "/readyz"))
+    {
+        answer_health(exchange, front->ready, front->ready ? "ready\n" : "not ready\n");
+        return;
+    }
+    struct route_match *match = &front->match;
+    enum status status = routes_match(front->routes, http->method, http->path, match, &front->err);
+    if (status != STATUS_OK)
+    {
+        fail(exchange, status, err_text(&front->err), NULL,
+             status == STATUS_METHOD_NOT_ALLOWED ? match->allow : NULL);
+        return;
+    }
+    front_invoke(front, exchange, slice_cstr(match->app), slice_cstr(match->function), match->entity);
+}
