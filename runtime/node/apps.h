@@ -1,0 +1,48 @@
+/* apps.h - the running side of the catalog: each app's open store, its partition and the versions that run on it. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "runtime/base/buf.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/err.h"
+#include "runtime/catalog/catalog.h"
+#include "runtime/catalog/deploy.h"
+
+struct apps;
+struct invoke;
+struct loop;
+struct pool;
+struct router;
+struct store;
+
+struct apps_config {
+    struct loop *loop;
+    struct clock *clock;
+    struct invoke *engine;
+    struct router *router;
+    struct pool *pool;
+    const char *dir; /* <data>/apps; copied */
+    const char *artifacts; /* <data>/artifacts; copied */
+    uint64_t map_bytes;
+    bool unchecked;
+};
+
+struct apps *apps_create(const struct apps_config *config);
+
+/* Opens the state of an app of the catalog and makes its current version run; for the start of the node. */
+MUST_CHECK enum status apps_start(struct apps *apps, const char *app, struct catalog_version *version,
+                                  struct err *err);
+
+/* The ports of deploy.h. */
+void apps_probe(void *ctx, struct catalog_version *version, const char *path, deploy_on_probed_fn done,
+                void *done_ctx);
+void apps_on_switch(void *ctx, const char *app, struct catalog_version *version);
+void apps_erase_state(void *ctx, const char *app, deploy_on_erased_fn done, void *done_ctx);
+
+/* NULL when the app has none (of this name). */
+struct store *apps_store(struct apps *apps, struct slice app);
+/* Appends a JSON array with the figures of each app. */
+void apps_stats(const struct apps *apps, struct buf *json);
+
+/* Closes every store; all versions must have ended. Frees. */
+void apps_destroy(struct apps *apps);

@@ -1,0 +1,442 @@
+/* node.c - the composition root: reads as a picture of the whole. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/node/node.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/base/prng.h"
+#include "runtime/catalog/catalog.h"
+#include "runtime/catalog/deploy.h"
+#include "runtime/gateway/admin.h"
+#include "runtime/gateway/front.h"
+#include "runtime/gateway/gateway.h"
+#include "runtime/gateway/routes.h"
+#include "runtime/invoke/invoke.h"
+#include "runtime/loop/loop.h"
+#include "runtime/node/apps.h"
+#include "runtime/observe/fnlog.h"
+#include "runtime/router/router.h"
+#include "runtime/worker/pool.h"
+#include "statestore/statestore.h"
+
+enum { FNLOG_BYTES_PER_APP = 256 * 1024, SYSTEM_MAP_BYTES = 1 << 30 };
+
+struct node {
+    const struct config *config;
+    struct loop *loop;
+    struct clock *clock;
+
+    struct store *system; /* what the daemon must remember */
+    struct loop_task system_reap;
+    struct catalog *catalog;
+    struct deployer *deployer;
+
+    struct fnlog *fnlog;
+    struct pool *pool;
+    struct invoke *engine;
+    struct router *router;
+    struct apps *apps;
+
+    struct gateway *public;
+    struct gateway *private;
+    struct front *front;
+    struct admin *admin;
+
+    bool draining;
+};
+
+/* ---- the parts' wishes to each other ---- */
+
+static void on_system_reap(struct loop_task *task, void *ctx)
+{
+    struct node *node = ctx;
+    store_reap(node->system);
+}
+
+static void on_system_wake(void *ctx)
+{
+    struct node *node = ctx;
+    loop_post(node->loop, &node->system_reap);
+}
+
+static void on_log(void *ctx, const struct pool_log *line)
+{
+    struct node *node = ctx;
+    fnlog_append(node->fnlog, &(struct fnlog_line){
+                                  .app = slice_cstr(line->app),
+                                  .function = line->function,
+                                  .invocation = line->invocation,
+                                  .level = line->level,
+                                  .text = line->text,
+                              });
+}
+
+/* The routes of all current versions, as a new table. */
+static void routes_rebuild(struct node *node)
+{
+    struct routes *routes = routes_create();
+    for (size_t i = 0; i < catalog_app_count(node->catalog); i++)
+    {
+        const struct catalog_app *app = catalog_app_at(node->catalog, i);
+        const struct manifest *manifest = catalog_app_current(app)->manifest;
+        routes_add_app(routes, app->name);
+        for (size_t f = 0; f < manifest->function_count; f++)
+            routes_add_function(routes, app->name, manifest->functions[f].name);
+        for (size_t r = 0; r < manifest->route_count; r++)
+        {
+            const struct manifest_route *route = &manifest->routes[r];
+            struct route_spec spec = {app->name, route->function, route->method, route->path};
+            struct err err = ERR_INIT;
+            if (routes_add(routes, &spec, &err) != STATUS_OK)
+                log_error("node.route", "app=%s %s, ignoring", app->name, err_text(&err));
+        }
+    }
+    front_set_routes(node->front, routes);
+}
+
+static void port_probe(void *ctx, struct catalog_version *version, const char *path, deploy_on_probed_fn done,
+                       void *done_ctx)
+{
+    struct node *node = ctx;
+    apps_probe(node->apps, version, path, done, done_ctx);
+}
+
+static void port_on_switch(void *ctx, const char *app, struct catalog_version *version)
+{
+    struct node *node = ctx;
+    apps_on_switch(node->apps, app, version);
+    routes_rebuild(node);
+}
+
+static void port_erase_state(void *ctx, const char *app, deploy_on_erased_fn done, void *done_ctx)
+{
+    struct node *node = ctx;
+    apps_erase_state(node->apps, app, done, done_ctx);
+}
+
+static struct store *port_store(void *ctx, struct slice app)
+{
+    struct node *node = ctx;
+    return apps_store(node->apps, app);
+}
+
+static void port_invoke(void *ctx, struct http_exchange *exchange, struct slice app, struct slice function,
+                        struct slice entity)
+{
+    struct node *node = ctx;
+    front_invoke(node->front, exchange, app, function, entity);
+}
+
+static void port_stats(void *ctx, struct buf *json)
+{
+    struct node *node = ctx;
+    struct invoke_stats invoke;
+    struct pool_stats pool;
+    struct gateway_stats http;
+    invoke_stats(node->engine, &invoke);
+    pool_stats(node->pool, &pool);
+    gateway_stats(node->public, &http);
+    buf_printf(json,
+               "{\"invocations\":{\"started\":%llu,\"succeeded\":%llu,\"failed\":%llu,\"conflicts\":%llu,"
+               "\"remembered\":%llu,\"refused\":%llu,\"in_flight\":%u},",
+               (unsigned long long)invoke.started, (unsigned long long)invoke.succeeded,
+               (unsigned long long)invoke.failed, (unsigned long long)invoke.conflicts,
+               (unsigned long long)invoke.remembered, (unsigned long long)invoke.refused, invoke.in_flight);
+    buf_printf(json,
+               "\"workers\":{\"zygotes\":%u,\"workers\":%u,\"busy\":%u,\"queued\":%u,\"started\":%llu,"
+               "\"crashes\":%llu,\"timeouts\":%llu,\"log_lines_dropped\":%llu},",
+               pool.zygotes, pool.workers, pool.workers_busy, pool.queued,
+               (unsigned long long)pool.workers_started, (unsigned long long)pool.crashes,
+               (unsigned long long)pool.timeouts, (unsigned long long)pool.log_lines_dropped);
+    buf_printf(json,
+               "\"http\":{\"connections\":%u,\"accepted\":%llu,\"refused\":%llu,\"requests\":%llu,"
+               "\"malformed\":%llu,"
+               "\"aborted\":%llu},\"apps\":",
+               http.connections, (unsigned long long)http.accepted, (unsigned long long)http.refused,
+               (unsigned long long)http.requests, (unsigned long long)http.malformed,
+               (unsigned long long)http.aborted);
+    apps_stats(node->apps, json);
+    buf_append_byte(json, '}');
+}
+
+/* ---- opening ---- */
+
+static void path_in_data(const struct node *node, const char *name, struct buf *path)
+{
+    buf_printf(path, "%s/%s", node->config->data, name);
+}
+
+static enum status open_data(struct node *node, struct err *err)
+{
+    const char *data = node->config->data;
+    if (mkdir(data, 0700) != 0 && errno != EEXIST)
+        return err_errno(err, STATUS_STORE_UNWRITABLE, errno, "make data directory %s", data);
+    struct stat info;
+    if (stat(data, &info) != 0)
+        return err_errno(err, STATUS_STORE_UNWRITABLE, errno, "data directory %s", data);
+    if (!S_ISDIR(info.st_mode))
+        return err_set(err, STATUS_STORE_UNWRITABLE, "data directory %s: it is not a directory", data);
+    return STATUS_OK;
+}
+
+static enum status open_system(struct node *node, struct err *err)
+{
+    loop_task_init(&node->system_reap, on_system_reap, node);
+    struct buf path = BUF_INIT;
+    path_in_data(node, "system", &path);
+    struct store_config config = {
+        .dir = buf_cstr(&path),
+        .map_bytes = SYSTEM_MAP_BYTES,
+        .clock = node->clock,
+        .wake = on_system_wake,
+        .wake_ctx = node,
+    };
+    enum status status = store_open(&node->system, &config, err);
+    buf_fini(&path);
+    if (status != STATUS_OK) return err_wrap(err, status, "system store");
+
+    node->catalog = catalog_create();
+    struct store_snapshot *snapshot = store_snapshot_take(node->system);
+    status = catalog_load(node->catalog, snapshot, err);
+    store_snapshot_release(node->system, snapshot);
+    return status == STATUS_OK ? STATUS_OK : err_wrap(err, status, "catalog");
+}
+
+/* The zygote program: the setting, else the one beside this program. */
+static void zygote_path(const struct node *node, struct buf *path)
+{
+    char self[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (node->config->zygote[0] || size < 0)
+    {
+        buf_append_cstr(path, node->config->zygote[0] ? node->config->zygote : "stead-zygote");
+        return;
+    }
+    self[size] = 0;
+    buf_printf(path, "%s/stead-zygote", dirname(self));
+}
+
+static enum status open_pool(struct node *node, struct err *err)
+{
+    struct buf path = BUF_INIT;
+    zygote_path(node, &path);
+    struct pool_config config = {
+        .loop = node->loop,
+        .zygote_program = buf_cstr(&path),
+        .on_log = on_log,
+        .log_ctx = node,
+    };
+    enum status status =
+        access(config.zygote_program, X_OK) == 0
+            ? pool_create(&node->pool, &config, err)
+            : err_errno(err, STATUS_NOT_FOUND, errno, "zygote program %s", config.zygote_program);
+    buf_fini(&path);
+    return status;
+}
+
+static enum status open_apps(struct node *node, struct err *err)
+{
+    node->fnlog = fnlog_create(node->clock, FNLOG_BYTES_PER_APP);
+    TRY(open_pool(node, err));
+    node->engine = invoke_create(&(struct invoke_config){
+        .loop = node->loop,
+        .clock = node->clock,
+        .seed = prng_entropy(),
+        .invocations_max = (uint32_t)node->config->invocations_max,
+    });
+    node->router = router_create(node->engine);
+    struct buf dir = BUF_INIT, artifacts = BUF_INIT;
+    path_in_data(node, "apps", &dir);
+    path_in_data(node, "artifacts", &artifacts);
+    node->apps = apps_create(&(struct apps_config){
+        .loop = node->loop,
+        .clock = node->clock,
+        .engine = node->engine,
+        .router = node->router,
+        .pool = node->pool,
+        .dir = buf_cstr(&dir),
+        .artifacts = buf_cstr(&artifacts),
+        .map_bytes = node->config->state_map_bytes,
+        .unchecked = node->config->unsafe_unchecked,
+    });
+    node->deployer = deployer_create(&(struct deploy_config){
+        .loop = node->loop,
+        .clock = node->clock,
+        .catalog = node->catalog,
+        .store = node->system,
+        .artifacts = buf_cstr(&artifacts),
+        .ports =
+            {.ctx = node, .probe = port_probe, .on_switch = port_on_switch, .erase_state = port_erase_state},
+    });
+    buf_fini(&dir);
+    buf_fini(&artifacts);
+    for (size_t i = 0; i < catalog_app_count(node->catalog); i++)
+    {
+        const struct catalog_app *app = catalog_app_at(node->catalog, i);
+        TRY(apps_start(node->apps, app->name, catalog_app_current(app), err));
+    }
+    return STATUS_OK;
+}
+
+/* "host:port", "[::1]:port" or ":port". */
+static enum status parse_address(const char *text, char *host, size_t host_size, unsigned *port,
+                                 struct err *err)
+{
+    const char *colon = strrchr(text, ':');
+    char *end;
+    unsigned long number = colon ? strtoul(colon + 1, &end, 10) : 0;
+    if (!colon || end == colon + 1 || *end != 0 || number > 65535 || (size_t)(colon - text) >= host_size)
+        return err_set(err, STATUS_CONFIG_INVALID, "listen: expected HOST:PORT, got '%s'", text);
+    const char *begin = text;
+    size_t size = (size_t)(colon - text);
+    if (size >= 2 && begin[0] == '[' && begin[size - 1] == ']')
+    {
+        begin++;
+        size -= 2;
+    }
+    memcpy(host, begin, size);
+    host[size] = 0;
+    if (size == 0) snprintf(host, host_size, "0.0.0.0");
+    *port = (unsigned)number;
+    return STATUS_OK;
+}
+
+static enum status open_gateways(struct node *node, struct err *err)
+{
+    const struct config *config = node->config;
+    struct gateway_config gateway = {
+        .loop = node->loop,
+        .limits = {.header_bytes_max = (uint32_t)config->http_header_bytes_max,
+                   .header_count_max = (uint32_t)config->http_header_count_max,
+                   .body_bytes_max = config->http_body_bytes_max,
+                   .connections_max = (uint32_t)config->http_connections_max,
+                   .head_timeout_ms = (uint32_t)config->http_request_timeout_ms,
+                   .body_timeout_ms = (uint32_t)config->http_request_timeout_ms,
+                   .idle_timeout_ms = (uint32_t)config->http_idle_timeout_ms},
+    };
+    node->front = front_create(&(struct front_config){.router = node->router});
+    routes_rebuild(node);
+    node->admin = admin_create(&(struct admin_config){
+        .loop = node->loop,
+        .clock = node->clock,
+        .catalog = node->catalog,
+        .deployer = node->deployer,
+        .fnlog = node->fnlog,
+        .ports = {.ctx = node, .store = port_store, .invoke = port_invoke, .stats = port_stats},
+    });
+    TRY(gateway_open(&node->public, &gateway, err));
+    gateway.limits =
+        (struct gateway_limits){.body_bytes_max = BOUND_ARTIFACT_BYTES_MAX + BOUND_MANIFEST_BYTES_MAX};
+    TRY(gateway_open(&node->private, &gateway, err));
+
+    struct buf path = BUF_INIT;
+    if (config->admin[0])
+        buf_append_cstr(&path, config->admin);
+    else
+        path_in_data(node, "admin.sock", &path);
+    enum status status =
+        gateway_listen_unix(node->private, buf_cstr(&path), 0600, admin_on_request, node->admin, err);
+    if (status != STATUS_OK) status = err_wrap(err, status, "admin socket");
+
+    char host[256];
+    unsigned port = 0;
+    const char *address = NULL;
+    if (status == STATUS_OK) status = parse_address(config->listen, host, sizeof host, &port, err);
+    if (status == STATUS_OK)
+        status = gateway_listen_tcp(node->public, host, port, front_on_request, node->front, &address, err);
+    if (status == STATUS_OK)
+        log_info("node.listening", "address=%s admin=%s data=%s apps=%zu", address, buf_cstr(&path),
+                 config->data, catalog_app_count(node->catalog));
+    buf_fini(&path);
+    return status;
+}
+
+enum status node_open(struct node **out, struct loop *loop, const struct config *config, struct err *err)
+{
+    struct node *node = mem_zalloc(sizeof *node);
+    node->config = config;
+    node->loop = loop;
+    node->clock = loop_clock(loop);
+    if (config->unsafe_unchecked)
+        log_warn("node.unsafe", "validation is off: this node loses updates and exists for tests only");
+    /* A node that cannot start ends its process: nothing that it has opened needs a careful end. */
+    TRY(open_data(node, err));
+    TRY(open_system(node, err));
+    TRY(open_apps(node, err));
+    TRY(open_gateways(node, err));
+    front_set_ready(node->front, true);
+    *out = node;
+    return STATUS_OK;
+}
+
+/* ---- closing: requests first, then what runs them, then what they wrote ---- */
+
+static void on_private_closed(void *ctx)
+{
+    struct node *node = ctx;
+    loop_stop(node->loop);
+}
+
+static void on_public_closed(void *ctx)
+{
+    struct node *node = ctx;
+    gateway_close(node->private, on_private_closed, node);
+}
+
+static void on_pool_stopped(void *ctx)
+{
+    struct node *node = ctx;
+    gateway_close(node->public, on_public_closed, node);
+}
+
+/* No version is current any more: each ends with its last invocation, and those are ended now. */
+static void on_deployer_closed(void *ctx)
+{
+    struct node *node = ctx;
+    router_clear(node->router);
+    pool_stop(node->pool, on_pool_stopped, node);
+}
+
+/* Everything has been answered, or the time is over. */
+static void on_gateway_drained(void *ctx)
+{
+    struct node *node = ctx;
+    admin_drain(node->admin);
+    deployer_close(node->deployer, on_deployer_closed, node);
+}
+
+void node_drain(struct node *node)
+{
+    if (node->draining)
+    {
+        log_warn("node.stopping", "asked twice: ending at once");
+        _exit(1); /* what was acknowledged is durable; the workers die with us */
+    }
+    node->draining = true;
+    front_set_ready(node->front, false);
+    router_drain(node->router);
+    gateway_drain(node->public, node->config->drain_timeout_ms, on_gateway_drained, node);
+}
+
+void node_destroy(struct node *node)
+{
+    front_destroy(node->front);
+    admin_destroy(node->admin);
+    router_destroy(node->router);
+    apps_destroy(node->apps);
+    invoke_destroy(node->engine);
+    pool_destroy(node->pool);
+    fnlog_destroy(node->fnlog);
+    catalog_destroy(node->catalog);
+    store_close(node->system);
+    free(node);
+}
