@@ -83,7 +83,9 @@ bool admin_query_number(struct admin_call *call, const char *name, uint64_t fall
 
 static void on_health(struct admin_call *call)
 {
-    admin_reply_json(call->exchange, 200, json_pack("{s:b, s:s}", "ok", 1, "version", STEAD_VERSION));
+    const char *listen = call->admin->config.listen;
+    admin_reply_json(call->exchange, 200,
+                     json_pack("{s:b, s:s, s:s?}", "ok", 1, "version", STEAD_VERSION, "listen", listen));
 }
 
 static void on_stats(struct admin_call *call)
@@ -104,7 +106,7 @@ static void on_invoke(struct admin_call *call)
 
 /* ---- the table ---- */
 
-/* `*` stands for any one segment, `**` for all that are left, which may be none. */
+/* In paths `*` stands for any one segment, `**` for all that are left, which may be none; as a method for any. */
 static const struct {
     const char *method;
     const char *path;
@@ -119,7 +121,7 @@ static const struct {
     {"POST", "apps/*", admin_apps_deploy, false},
     {"DELETE", "apps/*", admin_apps_remove, true},
     {"POST", "apps/*/rollback", admin_apps_rollback, true},
-    {"POST", "apps/*/invoke/*/**", on_invoke, true},
+    {"*", "apps/*/invoke/*/**", on_invoke, true},
     {"GET", "apps/*/state", admin_state_get, true},
     {"PUT", "apps/*/state", admin_state_put, true},
     {"DELETE", "apps/*/state", admin_state_delete, true},
@@ -192,7 +194,7 @@ static void dispatch(struct admin_call *call, struct slice path)
     for (size_t i = 0; i < TABLE_SIZE; i++)
     {
         if (!path_matches(table[i].path, path, call)) continue;
-        if (slice_is(call->request->method, table[i].method))
+        if (table[i].method[0] == '*' || slice_is(call->request->method, table[i].method))
         {
             buf_fini(&allow);
             call_handler(call, i);

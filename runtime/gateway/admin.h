@@ -36,6 +36,7 @@ struct admin_config {
     struct catalog *catalog;
     struct deployer *deployer;
     struct fnlog *fnlog;
+    const char *listen; /* where the node takes HTTP, for /v1/health; NULL when nowhere; outlives the admin */
     struct admin_ports ports;
 };
 

@@ -133,7 +133,10 @@ void admin_logs(struct admin_call *call)
     query_dup(call, "app", &app);
     query_dup(call, "function", &function);
     fnlog_tail(call->admin->config.fnlog, buf_view(&app), buf_view(&function), count, append_line, &tail);
-    if (following && call->admin->draining)
+    bool unknown = app.size && !tail.size && !catalog_app_find(call->admin->config.catalog, buf_view(&app));
+    if (unknown)
+        admin_fail(call->exchange, STATUS_APP_NOT_FOUND, "there is no app named `%.80s`", buf_cstr(&app));
+    else if (following && call->admin->draining)
         admin_fail(call->exchange, STATUS_DRAINING, "the node is stopping");
     else if (following)
         follow(call, buf_view(&app), buf_view(&function), &tail);

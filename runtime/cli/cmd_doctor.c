@@ -1,0 +1,165 @@
+/* cmd_doctor.c - what this machine gives to a node: each line says what is there and what its lack costs. */
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/cli/client.h"
+#include "runtime/cli/output.h"
+#include "runtime/cli/place.h"
+
+enum { FILES_WANTED = 4096, SYNC_ROUNDS = 20, LANDLOCK_VERSION_FLAG = 1 };
+
+struct report {
+    struct table table;
+    json_t *json;
+};
+
+__attribute__((format(printf, 4, 5))) static void say(struct report *report, const char *what, bool good,
+                                                      const char *format, ...)
+{
+    char words[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    table_cell(&report->table, "%s", good ? "ok" : "poor");
+    table_cell(&report->table, "%s", what);
+    table_cell(&report->table, "%s", words);
+    json_array_append_new(report->json,
+                          json_pack("{s:s, s:b, s:s}", "what", what, "ok", good, "text", words));
+}
+
+/* Whether a child may make these namespaces. */
+static bool can_unshare(int flags)
+{
+    pid_t pid = fork();
+    if (pid == 0) _exit(unshare(flags) == 0 ? 0 : 1);
+    int status;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void check_sandbox(struct report *report)
+{
+    bool namespaces = can_unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET);
+    say(report, "namespaces", namespaces,
+        namespaces ? "workers can have their own user, process, mount and network namespaces"
+                   : "user namespaces are not permitted: workers share the node's view of the machine");
+    long landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
+    say(report, "landlock", landlock > 0,
+        landlock > 0 ? "version %ld: workers reach no files but their own"
+                     : "not there (%ld): files are kept by other means",
+        landlock);
+    bool seccomp = access("/proc/sys/kernel/seccomp/actions_avail", R_OK) == 0;
+    say(report, "seccomp", seccomp, seccomp ? "system calls of workers can be filtered" : "not there");
+    bool v2 = access("/sys/fs/cgroup/cgroup.controllers", R_OK) == 0;
+    bool writable = access("/sys/fs/cgroup/cgroup.procs", W_OK) == 0;
+    say(report, "cgroups", v2 && writable, "%s, %s", v2 ? "version 2" : "version 1 or none",
+        writable ? "writable: memory and CPU of workers are limited there"
+                 : "not writable: rlimits and a watchdog take their place");
+}
+
+static void check_limits(struct report *report)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    say(report, "open files", files.rlim_max >= FILES_WANTED,
+        "%llu, at most %llu; each connection and each worker takes one", (unsigned long long)files.rlim_cur,
+        (unsigned long long)files.rlim_max);
+    say(report, "processors", true, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* Median time of a small write with fdatasync in the nearest directory that exists; 0 when it cannot be measured. */
+static uint64_t sync_us(const char *dir)
+{
+    struct buf path = BUF_INIT;
+    buf_printf(&path, "%s/.stead-doctor-XXXXXX", access(dir, W_OK) == 0 ? dir : ".");
+    (void)buf_cstr(&path);
+    int fd = mkstemp((char *)path.data);
+    uint64_t times[SYNC_ROUNDS] = {0};
+    bool done = fd >= 0;
+    for (size_t i = 0; i < SYNC_ROUNDS && done; i++)
+    {
+        uint64_t start = clock_monotonic_ns(clock_real());
+        done = pwrite(fd, "stead", 5, 0) == 5 && fdatasync(fd) == 0;
+        times[i] = (clock_monotonic_ns(clock_real()) - start) / NS_PER_US;
+    }
+    if (fd >= 0)
+    {
+        close(fd);
+        (void)unlink(buf_cstr(&path));
+    }
+    buf_fini(&path);
+    qsort(times, SYNC_ROUNDS, sizeof times[0], by_value);
+    return done ? times[SYNC_ROUNDS / 2] : 0;
+}
+
+static void check_disk(struct report *report, const char *dir)
+{
+    struct statvfs disk;
+    char bytes[32];
+    const char *there = access(dir, F_OK) == 0 ? dir : ".";
+    if (statvfs(there, &disk) == 0)
+    {
+        uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+        say(report, "disk space", free_bytes > (1ULL << 30), "%s free at %s",
+            output_bytes(free_bytes, bytes, sizeof bytes), there);
+    }
+    uint64_t us = sync_us(dir);
+    say(report, "disk sync", us > 0,
+        us > 0 ? "a write is durable in %llu us (median of %d)" : "cannot be measured: %llu, %d",
+        (unsigned long long)us, SYNC_ROUNDS);
+}
+
+static void check_programs(struct report *report)
+{
+    static const char *const names[] = {"steadd", "stead-zygote"};
+    for (size_t i = 0; i < 2; i++)
+    {
+        struct buf path = BUF_INIT;
+        program_beside(&path, names[i]);
+        bool there = access(buf_cstr(&path), X_OK) == 0;
+        say(report, names[i], there, "%s%s", buf_cstr(&path), there ? "" : " is not there");
+        buf_fini(&path);
+    }
+    bool compiler = access("/usr/bin/cc", X_OK) == 0 || getenv("CC");
+    say(report, "compiler", compiler, compiler ? "there" : "no cc: functions have to be built elsewhere");
+}
+
+enum cli_exit cmd_doctor(struct cli_line *line)
+{
+    struct report report = {.json = json_array()};
+    table_init(&report.table, (const char *[]){"", "WHAT", "FOUND", NULL});
+    struct utsname kernel;
+    if (uname(&kernel) == 0)
+        say(&report, "kernel", true, "%s %s %s", kernel.sysname, kernel.release, kernel.machine);
+    check_sandbox(&report);
+    check_limits(&report);
+    check_disk(&report, cli_data_dir(line));
+    check_programs(&report);
+    bool alive = client_alive(line);
+    say(&report, "node", true, alive ? "answers" : "none answers; `stead serve` starts one");
+    if (line->json)
+        output_json(report.json);
+    else
+        table_print(&report.table);
+    table_fini(&report.table);
+    json_decref(report.json);
+    return EXIT_DONE;
+}

@@ -1,0 +1,103 @@
+/* commands.c - the table of all commands: what they take, what their help says. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/cli/cli.h"
+
+static const struct cli_option deploy_options[] = {
+    {"no-build", 0, NULL, "take the code as it is; do not run `build` of the manifest"},
+    {0},
+};
+static const struct cli_option dev_options[] = {
+    {"listen", 0, "HOST:PORT", "where a node that is started here listens (default 127.0.0.1:8080)"},
+    {0},
+};
+static const struct cli_option remove_options[] = {
+    {"state", 0, NULL, "delete the app's state too; there is no way back"},
+    {0},
+};
+static const struct cli_option invoke_options[] = {
+    {"data", 'd', "X|@FILE|-", "the body: the text X, the content of FILE, or standard input"},
+    {"header", 'H', "'NAME: VALUE'", "a header of the request; may be repeated"},
+    {"include", 'i', NULL, "show status and headers of the reply before its body"},
+    {0},
+};
+static const struct cli_option ls_options[] = {
+    {"limit", 'n', "N", "at most N entities (default 1000)"},
+    {0},
+};
+static const struct cli_option scan_options[] = {
+    {"limit", 'n', "N", "at most N rows (default 1000)"},
+    {"keys", 'k', NULL, "show no values"},
+    {0},
+};
+static const struct cli_option put_options[] = {
+    {"data", 'd', "X|@FILE|-", "the value: the text X, the content of FILE, or standard input (the default)"},
+    {0},
+};
+static const struct cli_option logs_options[] = {
+    {"follow", 'f', NULL, "stay and show new lines as they come"},
+    {"tail", 'n', "N", "begin with the newest N lines (default 100)"},
+    {"function", 0, "NAME", "lines of this function only"},
+    {0},
+};
+static const struct cli_option sdk_options[] = {
+    {"cflags", 0, NULL, "flags to compile a function with"},
+    {"include-dir", 0, NULL, "the directory of stead/stead.h"},
+    {"testkit-cflags", 0, NULL, "flags to compile a unit test of a function with"},
+    {"testkit-libs", 0, NULL, "what to link a unit test of a function with"},
+    {0},
+};
+
+const struct cli_command cli_commands[] = {
+    {"serve", "[OPTION...]", "run a node in this terminal",
+     "Everything behind `serve` goes to steadd; `stead serve --help` lists its options.\n"
+     "  stead serve --data ./.stead --listen 127.0.0.1:8080\n",
+     NULL, 0, CLI_ARGS_MAX, true, cmd_serve},
+    {"init", "NAME", "make a new app that builds",
+     "Makes the directory NAME with stead.yaml, NAME.c, a Makefile, a unit test and a README.\n"
+     "  stead init shop && cd shop && stead dev\n",
+     NULL, 1, 1, false, cmd_init},
+    {"dev", "[DIR]", "build, deploy, watch the sources, show the logs",
+     "Uses the node that answers, else starts one for as long as it runs. Ctrl-C ends it.\n", dev_options, 0,
+     1, false, cmd_dev},
+    {"deploy", "[DIR]", "build an app and deploy it",
+     "DIR has the stead.yaml (default: this directory). The running version is replaced without a failed "
+     "request.\n",
+     deploy_options, 0, 1, false, cmd_deploy},
+    {"apps", "[APP]", "list the apps, or show one with its routes and versions", NULL, NULL, 0, 1, false,
+     cmd_apps},
+    {"functions", "APP", "list the functions of an app", NULL, NULL, 1, 1, false, cmd_functions},
+    {"rollback", "APP [VERSION]", "go back to the version before, or to the one named",
+     "State is not touched. The beginning of a version is enough when it is unique.\n", NULL, 1, 2, false,
+     cmd_rollback},
+    {"remove", "APP", "take an app out of service", "Its state stays unless --state is given.\n",
+     remove_options, 1, 1, false, cmd_remove},
+    {"invoke", "APP/FUNCTION[/ENTITY]", "run a function and show its reply",
+     "  stead invoke counter/hit/page-1\n"
+     "  stead invoke bank/transfer -d '{\"to\":\"bob\"}' -H 'content-type: application/json'\n",
+     invoke_options, 1, 1, false, cmd_invoke},
+    {"state ls", "APP [PREFIX]", "list the entities of an app",
+     "Entities whose keys begin with PREFIX, with the number of their rows.\n", ls_options, 1, 2, false,
+     cmd_state_ls},
+    {"state scan", "APP[/ENTITY] [PREFIX]", "show rows with their values",
+     "Rows whose names begin with PREFIX. Without an entity: the rows of all entities.\n"
+     "`APP/` means the rows of the app itself, which belong to no entity.\n",
+     scan_options, 1, 2, false, cmd_state_scan},
+    {"state get", "APP/[ENTITY] NAME", "write the value of a row to standard output, as it is", NULL, NULL, 2,
+     2, false, cmd_state_get},
+    {"state put", "APP/[ENTITY] NAME", "set the value of a row",
+     "Running functions see it at once; those that had read the row run again.\n", put_options, 2, 2, false,
+     cmd_state_put},
+    {"state rm", "APP/[ENTITY] NAME", "delete a row", NULL, NULL, 2, 2, false, cmd_state_rm},
+    {"logs", "[APP]", "show what functions logged", NULL, logs_options, 0, 1, false, cmd_logs},
+    {"stats", "", "show the figures of the node", NULL, NULL, 0, 0, false, cmd_stats},
+    {"explain", "[ERROR]", "what an error means and what to do; without one: list all",
+     "Needs no node.\n"
+     "  stead explain function_timeout\n",
+     NULL, 0, 1, false, cmd_explain},
+    {"doctor", "", "what this machine gives: sandbox, limits, disk", NULL, NULL, 0, 0, false, cmd_doctor},
+    {"sdk", "", "where the SDK is, for Makefiles",
+     "  cc -shared -fPIC -O2 $(stead sdk --cflags) app.c -o app.so\n", sdk_options, 0, 0, false, cmd_sdk},
+    {"help", "[COMMAND...]", "this list, or the help of one command", NULL, NULL, 0, 2, false, cmd_help},
+    {"version", "", "the version of this program", NULL, NULL, 0, 0, false, cmd_version},
+    {0},
+};

@@ -1,0 +1,287 @@
+/* main.c - the program `stead`: finds the command, parses its arguments, runs it. */
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/suggest.h"
+#include "runtime/cli/cli.h"
+
+/* What every command takes. */
+static const struct cli_option common_options[] = {
+    {"admin", 0, "PATH",
+     "admin socket of the node (default: $STEAD_ADMIN, else admin.sock in the data directory)"},
+    {"data", 0, "DIR", "data directory of the node (default: $STEAD_DATA, else ./.stead)"},
+    {"json", 0, NULL, "print JSON"},
+    {"help", 'h', NULL, "print this help"},
+    {0},
+};
+
+enum cli_exit cli_complain(enum cli_exit code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("stead: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return code;
+}
+
+/* ---- options ---- */
+
+const char *cli_option(const struct cli_line *line, const char *name)
+{
+    for (size_t i = line->given_count; i-- > 0;)
+        if (strcmp(line->given[i].name, name) == 0) return line->given[i].value;
+    return NULL;
+}
+
+bool cli_option_number(const struct cli_line *line, const char *name, unsigned long fallback,
+                       unsigned long max, unsigned long *number)
+{
+    const char *text = cli_option(line, name);
+    *number = fallback;
+    if (!text) return true;
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && *end == 0 && errno == 0 && value <= max)
+    {
+        *number = value;
+        return true;
+    }
+    (void)cli_complain(EXIT_USAGE, "--%s takes a number from 0 to %lu, not `%s`", name, max, text);
+    return false;
+}
+
+static const struct cli_option *option_in(const struct cli_option *options, struct slice name, char letter)
+{
+    for (; options && options->name; options++)
+        if ((letter && options->letter == letter) || (!letter && slice_is(name, options->name)))
+            return options;
+    return NULL;
+}
+
+static const struct cli_option *option_find(const struct cli_command *command, struct slice name, char letter)
+{
+    const struct cli_option *option = option_in(command->options, name, letter);
+    return option ? option : option_in(common_options, name, letter);
+}
+
+static enum cli_exit option_unknown(const struct cli_command *command, const char *typed)
+{
+    const char *words[CLI_OPTIONS_MAX * 2 + 1] = {NULL};
+    size_t count = 0;
+    for (const struct cli_option *option = command->options; option && option->name; option++)
+        words[count++] = option->name;
+    for (const struct cli_option *option = common_options; option->name; option++)
+        words[count++] = option->name;
+    struct slice name = slice_make(typed + 2, typed[1] == '-' ? strcspn(typed + 2, "=") : 0);
+    const char *near = suggest_word(name, words);
+    if (near)
+        return cli_complain(EXIT_USAGE, "`%s` has no option `%s`; did you mean `--%s`?", command->name, typed,
+                            near);
+    return cli_complain(EXIT_USAGE, "`%s` has no option `%s`; see `stead help %s`", command->name, typed,
+                        command->name);
+}
+
+/* One argument that begins with a dash, and the value that may follow it. */
+static enum cli_exit option_parse(struct cli_line *line, char **argv, int *place)
+{
+    char *typed = argv[*place];
+    bool by_name = typed[1] == '-';
+    size_t size = by_name ? strcspn(typed + 2, "=") : 0;
+    const struct cli_option *option =
+        option_find(line->command, slice_make(typed + 2, size), by_name ? 0 : typed[1]);
+    if (!option) return option_unknown(line->command, typed);
+    char *attached =
+        by_name ? (typed[2 + size] == '=' ? typed + 3 + size : NULL) : (typed[2] ? typed + 2 : NULL);
+    if (!option->value && attached) return cli_complain(EXIT_USAGE, "--%s takes no value", option->name);
+    if (option->value && !attached)
+    {
+        if (!argv[*place + 1]) return cli_complain(EXIT_USAGE, "--%s needs %s", option->name, option->value);
+        attached = argv[++*place];
+    }
+    line->given[line->given_count].name = option->name;
+    line->given[line->given_count++].value = attached ? attached : "";
+    return EXIT_DONE;
+}
+
+static enum cli_exit line_parse(struct cli_line *line, char **argv)
+{
+    bool options = !line->command->raw;
+    for (int i = 0; argv[i]; i++)
+    {
+        if (line->arg_count == CLI_ARGS_MAX || line->given_count == CLI_ARGS_MAX)
+            return cli_complain(EXIT_USAGE, "too many arguments");
+        if (options && strcmp(argv[i], "--") == 0)
+            options = false;
+        else if (options && argv[i][0] == '-' && argv[i][1])
+        {
+            enum cli_exit code = option_parse(line, argv, &i);
+            if (code != EXIT_DONE) return code;
+        }
+        else
+            line->args[line->arg_count++] = argv[i];
+    }
+    line->json = cli_option(line, "json") != NULL;
+    return EXIT_DONE;
+}
+
+const char *cli_data_dir(const struct cli_line *line)
+{
+    bool taken = option_in(line->command->options, SLICE("data"), 0) != NULL;
+    const char *dir = taken ? NULL : cli_option(line, "data");
+    if (!dir) dir = getenv("STEAD_DATA");
+    return dir && *dir ? dir : "./.stead";
+}
+
+/* ---- help ---- */
+
+static void print_option(const struct cli_option *option)
+{
+    char left[64];
+    snprintf(left, sizeof left, "%s%c%s--%s%s%s", option->letter ? "-" : "  ",
+             option->letter ? option->letter : ' ', option->letter ? ", " : " ", option->name,
+             option->value ? " " : "", option->value ? option->value : "");
+    printf("  %-26s %s\n", left, option->help);
+}
+
+static void print_command(const struct cli_command *command)
+{
+    printf("stead %s %s\n\n%s.\n", command->name, command->synopsis, command->summary);
+    if (command->details) printf("%s", command->details);
+    if (command->raw) return;
+    printf("\nOptions:\n");
+    for (const struct cli_option *option = command->options; option && option->name; option++)
+        print_option(option);
+    for (const struct cli_option *option = common_options; option->name; option++)
+        if (!option_in(command->options, slice_cstr(option->name), 0)) print_option(option);
+}
+
+static void print_commands(void)
+{
+    printf("stead - functions that live where their state lives\n\n"
+           "  stead COMMAND [OPTION...] [ARGUMENT...]\n\n");
+    for (const struct cli_command *command = cli_commands; command->name; command++)
+    {
+        char left[64];
+        snprintf(left, sizeof left, "%s %s", command->name, command->synopsis);
+        printf("  %-36s %s\n", left, command->summary);
+    }
+    printf("\n`stead help COMMAND` has the options. All take --json.\n"
+           "Exit codes: 0 done, 1 refused by the node or the function, 2 wrong usage, 3 no node answers,\n"
+           "4 something on this side failed (a file, a build).\n");
+}
+
+static enum cli_exit command_unknown(const char *typed)
+{
+    const char *words[64] = {NULL};
+    size_t count = 0;
+    for (const struct cli_command *command = cli_commands; command->name; command++)
+        words[count++] = command->name;
+    const char *near = suggest_word(slice_cstr(typed), words);
+    if (near) return cli_complain(EXIT_USAGE, "there is no command `%s`; did you mean `%s`?", typed, near);
+    return cli_complain(EXIT_USAGE, "there is no command `%s`; `stead help` lists them", typed);
+}
+
+/* "state ls" takes two words; *used tells how many. */
+static const struct cli_command *command_find(const char *first, const char *second, int *used)
+{
+    for (const struct cli_command *command = cli_commands; command->name; command++)
+    {
+        size_t size = strlen(first);
+        if (strncmp(command->name, first, size) != 0) continue;
+        *used = command->name[size] == ' ' ? 2 : 1;
+        if (command->name[size] == 0) return command;
+        if (command->name[size] == ' ' && second && strcmp(command->name + size + 1, second) == 0)
+            return command;
+    }
+    return NULL;
+}
+
+/* Names the words that may stand behind `first`; false when it is no command of two words. */
+static bool complain_subcommand(const char *first)
+{
+    struct buf words = BUF_INIT;
+    size_t size = strlen(first);
+    for (const struct cli_command *command = cli_commands; command->name; command++)
+        if (strncmp(command->name, first, size) == 0 && command->name[size] == ' ')
+            buf_printf(&words, "%s%s", words.size ? ", " : "", command->name + size + 1);
+    bool found = words.size > 0;
+    if (found) (void)cli_complain(EXIT_USAGE, "`%s` takes one of: %s", first, buf_cstr(&words));
+    buf_fini(&words);
+    return found;
+}
+
+enum cli_exit cmd_help(struct cli_line *line)
+{
+    if (line->arg_count == 0)
+    {
+        print_commands();
+        return EXIT_DONE;
+    }
+    int used;
+    const char *second = line->arg_count > 1 ? line->args[1] : NULL;
+    const struct cli_command *command = command_find(line->args[0], second, &used);
+    if (command)
+    {
+        print_command(command);
+        return EXIT_DONE;
+    }
+    bool found = false;
+    size_t size = strlen(line->args[0]);
+    for (command = cli_commands; command->name; command++)
+        if (strncmp(command->name, line->args[0], size) == 0 && command->name[size] == ' ')
+        {
+            printf("  stead %-8s %-24s %s\n", command->name, command->synopsis, command->summary);
+            found = true;
+        }
+    return found ? EXIT_DONE : command_unknown(line->args[0]);
+}
+
+enum cli_exit cmd_version(struct cli_line *line)
+{
+    printf(line->json ? "{\"version\":\"%s\"}\n" : "stead %s\n", STEAD_VERSION);
+    return EXIT_DONE;
+}
+
+/* ---- main ---- */
+
+static enum cli_exit usage(const struct cli_command *command)
+{
+    fprintf(stderr, "stead: usage: stead %s %s\n", command->name, command->synopsis);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+    {
+        print_commands();
+        return EXIT_USAGE;
+    }
+    const char *first = argv[1];
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) first = "help";
+    if (strcmp(first, "--version") == 0) first = "version";
+    int used = 1;
+    struct cli_line line = {.command = command_find(first, argc > 2 ? argv[2] : NULL, &used)};
+    if (!line.command)
+    {
+        if (complain_subcommand(first)) return EXIT_USAGE;
+        return command_unknown(first);
+    }
+    enum cli_exit code = line_parse(&line, argv + 1 + used);
+    if (code != EXIT_DONE) return code;
+    if (!line.command->raw && cli_option(&line, "help"))
+    {
+        print_command(line.command);
+        return EXIT_DONE;
+    }
+    if (line.arg_count < line.command->args_min || line.arg_count > line.command->args_max)
+        return usage(line.command);
+    return line.command->run(&line);
+}
