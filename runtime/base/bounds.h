@@ -12,6 +12,7 @@
 #define BOUND_ENTITY_BYTES_MAX 400 /* leaves room for a name */
 #define BOUND_VALUE_BYTES_MAX (64 * MIB) /* one row; larger things belong into files */
 #define BOUND_WRITE_SET_BYTES_MAX (256 * MIB)
+#define BOUND_CHAIN_BYTES_MAX (64 * MIB) /* not yet committed writes that a worker keeps for later runs */
 #define BOUND_READ_SET_KEYS_MAX 100000 /* separate rows read by one invocation that writes */
 #define BOUND_READ_SET_RANGES_MAX 10000
 #define BOUND_MAP_BYTES (64 * GIB) /* sparse address space of one partition's data file */

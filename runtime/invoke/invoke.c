@@ -533,7 +533,10 @@ static void on_run_done(struct pool_run *run, enum status status, const struct w
                         const struct err *err)
 {
     struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
-    if (status == STATUS_CONFLICT) /* the worker of its chain died before it began: it has not run */
+    /* The worker of its chain died before it began, or has given up the writes of its chain: it has not run. */
+    bool chain_lost =
+        status == STATUS_OK && result->outcome == WIRE_OUTCOME_STATUS && result->status == STATUS_CONFLICT;
+    if (status == STATUS_CONFLICT || chain_lost)
     {
         invocation->attempts--;
         invocation_again(invocation, 0);

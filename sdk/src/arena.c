@@ -24,7 +24,8 @@ static void use(struct stead__arena *arena, struct stead__chunk *chunk)
 /* A chunk twice as large as the newest, or as large as `size` needs. */
 static void add_chunk(struct stead__arena *arena, size_t size)
 {
-    size_t chunk_size = arena->chunks ? arena->chunks->size * 2 : FIRST_CHUNK_BYTES;
+    size_t first_size = arena->first_chunk_bytes ? arena->first_chunk_bytes : FIRST_CHUNK_BYTES;
+    size_t chunk_size = arena->chunks ? arena->chunks->size * 2 : first_size;
     if (chunk_size > CHUNK_BYTES_MAX) chunk_size = CHUNK_BYTES_MAX;
     size_t need = size <= SIZE_MAX / 2 ? size + sizeof(struct stead__chunk) : SIZE_MAX;
     if (chunk_size < need) chunk_size = need;

@@ -12,6 +12,7 @@ struct stead__arena {
     struct stead__chunk *chunks; /* the newest first; the oldest is kept by reset */
     char *next; /* free bytes of the newest chunk */
     char *end;
+    size_t first_chunk_bytes; /* 0: the usual size */
 };
 
 #define STEAD__ARENA_INIT ((struct stead__arena){0})

@@ -44,7 +44,6 @@ static void begin(struct stead_ctx *ctx, const struct wire_invoke *invoke)
     ctx->bytes_read = 0;
     ctx->started_ns = clock_monotonic_ns(ctx->clock);
     ctx->now_ms = clock_wall_ms(ctx->clock);
-    stead__view_begin(&ctx->view, invoke->chain, invoke->validate);
 }
 
 static const char *const status_names[] = {
@@ -73,6 +72,12 @@ static void fail_by_return(struct stead_ctx *ctx, enum stead_status returned)
 
 static void run(struct stead_ctx *ctx, stead__handler_fn handler)
 {
+    struct err err;
+    if (stead__view_begin(&ctx->view, ctx->invoke->chain, ctx->invoke->validate, &err) != STATUS_OK)
+    {
+        (void)stead__fail(ctx, NULL, err.status, &err);
+        return;
+    }
     if (!handler)
     {
         (void)stead__fail_text(ctx, NULL, STATUS_FUNCTION_NOT_FOUND, "the code has no function `%.*s`",

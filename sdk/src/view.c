@@ -12,8 +12,6 @@ enum { KEY_BYTES_MAX = BOUND_KEY_BYTES_MAX + 2 };
 void stead__view_init(struct stead__view *view, struct stead__arena *arena, struct stead__snapshot *snapshot)
 {
     *view = (struct stead__view){.arena = arena, .snapshot = snapshot};
-    view->chain_arena = STEAD__ARENA_INIT;
-    stead__changes_init(&view->chain, &view->chain_arena);
     stead__changes_init(&view->writes, arena);
     stead__read_set_init(&view->reads, arena);
 }
@@ -21,28 +19,26 @@ void stead__view_init(struct stead__view *view, struct stead__arena *arena, stru
 void stead__view_fini(struct stead__view *view)
 {
     stead__read_set_fini(&view->reads);
-    stead__arena_fini(&view->chain_arena);
+    stead__chains_fini(&view->chains);
 }
 
-static void drop_chain(struct stead__view *view)
+enum status stead__view_begin(struct stead__view *view, uint64_t chain_id, bool validate, struct err *err)
 {
-    if (view->chain.count == 0) return;
-    stead__changes_clear(&view->chain);
-    stead__arena_reset(&view->chain_arena);
-}
-
-void stead__view_begin(struct stead__view *view, uint64_t chain_id, bool validate)
-{
-    if (chain_id != view->chain_id || chain_id == 0) drop_chain(view);
-    view->chain_id = chain_id;
     view->validate = validate;
+    view->chain = chain_id != 0 ? stead__chains_find(&view->chains, chain_id) : NULL;
+    if (chain_id == 0 || view->chain) return STATUS_OK;
+    if (validate)
+        return err_set(err, STATUS_CONFLICT, "earlier writes of its chain are not in this worker any more");
+    view->chain = stead__chains_add(&view->chains, chain_id);
+    return STATUS_OK;
 }
 
 static void release_walks(struct stead__view *view);
 
 void stead__view_end(struct stead__view *view, bool keep)
 {
-    if (keep && view->chain_id != 0) stead__changes_merge(&view->chain, &view->writes);
+    if (keep && view->chain) stead__chains_merge(&view->chains, view->chain, &view->writes);
+    view->chain = NULL;
     release_walks(view);
     stead__changes_clear(&view->writes);
     stead__read_set_clear(&view->reads);
@@ -67,7 +63,7 @@ static enum status check_reads(const struct stead__view *view, struct err *err)
 /* From the layers below the write set. */
 static enum status get_below(struct stead__view *view, struct slice key, struct slice *value, struct err *err)
 {
-    const struct stead__change *change = stead__changes_find(&view->chain, key);
+    const struct stead__change *change = view->chain ? stead__changes_find(&view->chain->changes, key) : NULL;
     if (change)
     {
         *value = change->value;
@@ -206,7 +202,7 @@ static enum status start(struct stead__walk *walk, struct err *err)
         walk->snapshot.valid = status == STATUS_OK;
         walk->snapshot.op = WRITE_PUT;
     }
-    walk->chain = seek_change(&view->chain, from, walk->reverse);
+    if (view->chain) walk->chain = seek_change(&view->chain->changes, from, walk->reverse);
     walk->own = seek_change(&view->writes, from, walk->reverse);
     walk->own_count = view->writes.count;
     walk->started = true;

@@ -8,6 +8,7 @@
 
 #include "runtime/base/err.h"
 #include "sdk/src/arena.h"
+#include "sdk/src/chains.h"
 #include "sdk/src/changes.h"
 #include "sdk/src/read_set.h"
 #include "sdk/src/snapshot_lmdb.h"
@@ -17,9 +18,8 @@ struct stead__walk;
 struct stead__view {
     struct stead__arena *arena; /* of the run */
     struct stead__snapshot *snapshot; /* borrowed; NULL: the lowest layer is empty */
-    struct stead__arena chain_arena;
-    struct stead__changes chain;
-    uint64_t chain_id; /* 0: no chain */
+    struct stead__chains chains;
+    struct stead__chain *chain; /* that the run belongs to; NULL: none */
     struct stead__changes writes;
     struct stead__read_set reads;
     struct stead__walk *walks; /* of this run, the newest first */
@@ -29,9 +29,10 @@ struct stead__view {
 void stead__view_init(struct stead__view *view, struct stead__arena *arena, struct stead__snapshot *snapshot);
 void stead__view_fini(struct stead__view *view);
 
-/* A run begins; the snapshot is installed. Another chain id than that of the run before drops the
- * chain's writes. */
-void stead__view_begin(struct stead__view *view, uint64_t chain_id, bool validate);
+/* A run begins; the snapshot is installed. `chain_id` 0: it belongs to no chain. With `validate` it is
+ * not the first of its chain: CONFLICT when the writes of those before it are not here any more. */
+MUST_CHECK enum status stead__view_begin(struct stead__view *view, uint64_t chain_id, bool validate,
+                                         struct err *err);
 /* It ends; `keep` adds its writes to its chain. Everything lent ends; the arena is reset by its owner
  * afterwards. */
 void stead__view_end(struct stead__view *view, bool keep);

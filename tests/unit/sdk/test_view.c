@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/base/bounds.h"
 #include "runtime/base/prng.h"
 #include "sdk/src/view.h"
 #include "statestore/kv/keyspace.h"
@@ -37,6 +38,7 @@ struct world {
     struct model_row committed[KEYS]; /* what the snapshot has */
     struct model_row chain[KEYS]; /* and with the chain */
     struct model_row now[KEYS]; /* and with the run's own writes */
+    uint64_t chain_id;
     struct prng prng;
 };
 
@@ -192,10 +194,15 @@ static void check_writes(struct world *world, struct slice set)
     }
 }
 
+static void begin_run(struct world *world, bool validate)
+{
+    assert_int_equal(stead__view_begin(&world->view, world->chain_id, validate, NULL), STATUS_OK);
+}
+
 static void run_once(struct world *world)
 {
     memcpy(world->now, world->chain, sizeof world->now);
-    stead__view_begin(&world->view, world->view.chain_id, true);
+    begin_run(world, true);
     for (int i = (int)prng_below(&world->prng, 30); i > 0; i--)
     {
         uint64_t what = prng_below(&world->prng, 10);
@@ -231,7 +238,8 @@ static void new_chain(struct world *world, uint64_t chain)
 {
     memcpy(world->committed, world->chain, sizeof world->committed);
     install(world);
-    stead__view_begin(&world->view, chain, true);
+    world->chain_id = chain;
+    begin_run(world, false);
     stead__view_end(&world->view, false);
 }
 
@@ -292,7 +300,7 @@ static void a_value_that_was_lent_outlives_its_replacement(void **state)
 {
     struct world *world = *state;
     new_chain(world, 1);
-    stead__view_begin(&world->view, 1, false);
+    begin_run(world, false);
     write_row(world, 3, "before");
     struct slice value;
     assert_int_equal(stead__view_get(&world->view, key_at(world, 3), &value, NULL), STATUS_OK);
@@ -300,6 +308,70 @@ static void a_value_that_was_lent_outlives_its_replacement(void **state)
     write_row(world, 3, NULL);
     assert_true(slice_is(value, "before"));
     stead__view_end(&world->view, false);
+}
+
+/* ---- chains ---- */
+
+/* One run of a chain: reads the number that its earlier runs left, leaves the next one. */
+static enum status count_in_chain(struct world *world, uint64_t chain, bool first, uint64_t expected)
+{
+    enum status status = stead__view_begin(&world->view, chain, !first, NULL);
+    if (status != STATUS_OK) return status;
+    struct slice value;
+    status = stead__view_get(&world->view, key_at(world, 0), &value, NULL);
+    assert_int_equal(status, expected > 0 ? STATUS_OK : STATUS_NOT_FOUND);
+    uint64_t number = 0;
+    if (expected > 0) memcpy(&number, value.data, sizeof number);
+    assert_int_equal(number, expected);
+    number++;
+    assert_int_equal(
+        stead__view_put(&world->view, key_at(world, 0), slice_make(&number, sizeof number), NULL), STATUS_OK);
+    stead__view_end(&world->view, true);
+    stead__arena_reset(&world->arena);
+    return STATUS_OK;
+}
+
+static void many_chains_run_interleaved(void **state)
+{
+    struct world *world = *state;
+    enum { CHAINS = STEAD__CHAIN_SETS * STEAD__CHAIN_WAYS };
+    for (uint64_t round = 0; round < 5; round++)
+        for (uint64_t chain = 1; chain <= CHAINS; chain++)
+            assert_int_equal(count_in_chain(world, chain, round == 0, round), STATUS_OK);
+}
+
+static void a_chain_that_was_forgotten_is_refused(void **state)
+{
+    struct world *world = *state;
+    for (uint64_t chain = 1; chain <= 5000; chain++)
+        assert_int_equal(count_in_chain(world, chain, true, 0), STATUS_OK);
+    assert_int_equal(count_in_chain(world, 1, false, 1), STATUS_CONFLICT);
+    assert_int_equal(count_in_chain(world, 4999, false, 1), STATUS_OK);
+    assert_int_equal(count_in_chain(world, 6000, false, 0), STATUS_CONFLICT);
+}
+
+static void chains_that_take_too_much_are_forgotten(void **state)
+{
+    struct world *world = *state;
+    char *large = calloc(1, 20 * MIB);
+    for (uint64_t chain = 1; chain <= 4; chain++)
+    {
+        assert_int_equal(stead__view_begin(&world->view, chain, false, NULL), STATUS_OK);
+        assert_int_equal(stead__view_put(&world->view, key_at(world, 1), slice_make(large, 20 * MIB), NULL),
+                         STATUS_OK);
+        stead__view_end(&world->view, true);
+        stead__arena_reset(&world->arena);
+    }
+    assert_int_equal(stead__view_begin(&world->view, 1, true, NULL), STATUS_CONFLICT);
+    for (uint64_t chain = 2; chain <= 4; chain++)
+    {
+        struct slice value;
+        assert_int_equal(stead__view_begin(&world->view, chain, true, NULL), STATUS_OK);
+        assert_int_equal(stead__view_get(&world->view, key_at(world, 1), &value, NULL), STATUS_OK);
+        assert_int_equal(value.size, 20 * MIB);
+        stead__view_end(&world->view, false);
+    }
+    free(large);
 }
 
 /* ---- the read set ---- */
@@ -336,11 +408,11 @@ static void what_was_read_is_recorded_once_and_no_further(void **state)
 {
     struct world *world = *state;
     new_chain(world, 1);
-    stead__view_begin(&world->view, 1, true);
+    begin_run(world, true);
     for (int i = 0; i < 30; i++) write_row(world, i, "v");
     end_run(world, true);
     new_chain(world, 2);
-    stead__view_begin(&world->view, 2, true);
+    begin_run(world, true);
     check_get(world, 40); /* missing: its absence was read */
     check_get(world, 40);
     check_get(world, 2);
@@ -369,6 +441,9 @@ int main(void)
         TEST(a_snapshot_does_not_see_later_commits),
         TEST(a_meta_of_another_size_or_transaction_is_refused),
         TEST(a_value_that_was_lent_outlives_its_replacement),
+        TEST(many_chains_run_interleaved),
+        TEST(a_chain_that_was_forgotten_is_refused),
+        TEST(chains_that_take_too_much_are_forgotten),
         TEST(what_was_read_is_recorded_once_and_no_further),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

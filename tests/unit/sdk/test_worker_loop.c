@@ -303,14 +303,17 @@ static void a_chain_sees_the_writes_of_its_earlier_runs(void **state)
     for (uint64_t id = 1; id <= 3; id++) queue(side, id, "count");
     queue(side, 4, "count_and_fail"); /* leaves nothing to the chain */
     queue(side, 5, "count");
-    side->invoke.chain = 6;
+    side->invoke.chain = 6; /* another one in between */
     queue(side, 6, "count");
     side->invoke.chain = 0;
     queue(side, 7, "count");
     queue(side, 8, "count");
+    side->invoke.chain = 5;
+    side->invoke.validate = true;
+    queue(side, 9, "count");
     send_queued(side);
-    static const char *const expected[] = {"1", "2", "3", NULL, "4", "1", "1", "1"};
-    for (uint64_t id = 1; id <= 8; id++)
+    static const char *const expected[] = {"1", "2", "3", NULL, "4", "1", "1", "1", "5"};
+    for (uint64_t id = 1; id <= 9; id++)
     {
         expect_result(side, id);
         if (expected[id - 1])
@@ -318,6 +321,16 @@ static void a_chain_sees_the_writes_of_its_earlier_runs(void **state)
         else
             assert_failure(side, WIRE_OUTCOME_ERROR, STATUS_OK, "no, really");
     }
+}
+
+static void a_run_whose_chain_is_unknown_is_not_run(void **state)
+{
+    struct daemon_side *side = *state;
+    side->invoke.chain = 5;
+    side->invoke.validate = true;
+    call(side, 1, "count");
+    assert_failure(side, WIRE_OUTCOME_STATUS, STATUS_CONFLICT,
+                   "earlier writes of its chain are not in this worker any more");
 }
 
 static void reads_come_without_writes_when_asked_for(void **state)
@@ -481,6 +494,7 @@ int main(void)
         TEST(an_invocation_gets_its_reply),
         TEST(a_write_carries_what_it_read),
         TEST(a_chain_sees_the_writes_of_its_earlier_runs),
+        TEST(a_run_whose_chain_is_unknown_is_not_run),
         TEST(reads_come_without_writes_when_asked_for),
         TEST(a_failure_that_the_handler_ignores_still_counts),
         TEST(an_unknown_function_is_named),
