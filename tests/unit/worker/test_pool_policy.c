@@ -1,0 +1,153 @@
+/* test_pool_policy.c - the decisions of the pool, as tables. */
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants the ones above before it.
+#include <cmocka.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/worker/pool_policy.h"
+
+static void the_mean_follows_the_samples(void **state)
+{
+    (void)state;
+    struct policy_mean mean = {0};
+    assert_int_equal(policy_expected_us(&mean), POLICY_UNKNOWN_US);
+    policy_mean_add(&mean, 100);
+    assert_int_equal(policy_expected_us(&mean), 100 + POLICY_FRAME_US);
+    for (int i = 0; i < 100; i++) policy_mean_add(&mean, 20);
+    assert_in_range(policy_expected_us(&mean), 20 + POLICY_FRAME_US, 22 + POLICY_FRAME_US);
+    for (int i = 0; i < 100; i++) policy_mean_add(&mean, 20000);
+    assert_in_range(policy_expected_us(&mean), 19900, 20000 + POLICY_FRAME_US);
+    for (int i = 0; i < 100; i++) policy_mean_add(&mean, 0);
+    assert_in_range(policy_expected_us(&mean), 1, POLICY_FRAME_US + 1);
+}
+
+static void the_largest_samples_do_not_overflow(void **state)
+{
+    (void)state;
+    struct policy_mean mean = {0};
+    for (int i = 0; i < 10; i++) policy_mean_add(&mean, UINT32_MAX);
+    assert_int_equal(policy_expected_us(&mean), UINT32_MAX);
+}
+
+static void runs_are_sent_ahead_for_about_a_millisecond(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct policy_worker worker;
+        bool may;
+    } cases[] = {
+        {"an idle worker takes anything", {.depth = 0}, true},
+        {"short runs queue", {.depth = 10, .ahead_us = 500, .head_us = 50}, true},
+        {"a millisecond of them is enough", {.depth = 20, .ahead_us = 1000, .head_us = 50}, false},
+        {"nothing queues behind a long run", {.depth = 1, .ahead_us = 20000, .head_us = 20000}, false},
+        {"nor behind one that nobody knows",
+         {.depth = 1, .ahead_us = POLICY_UNKNOWN_US, .head_us = POLICY_UNKNOWN_US},
+         false},
+        {"the depth has a bound", {.depth = BOUND_WORKER_DEPTH_MAX, .ahead_us = 64, .head_us = 1}, false},
+        {"one below it has not reached it",
+         {.depth = BOUND_WORKER_DEPTH_MAX - 1, .ahead_us = 63, .head_us = 1},
+         true},
+        {"a little late is not overdue",
+         {.depth = 2, .ahead_us = 20, .head_us = 10, .head_age_us = 900},
+         true},
+        {"nothing queues behind one that hangs",
+         {.depth = 2, .ahead_us = 20, .head_us = 10, .head_age_us = 1100},
+         false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (policy_may_send(&cases[i].worker) != cases[i].may) fail_msg("not so: %s", cases[i].what);
+}
+
+static void workers_are_started_when_waiting_would_be_long(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct policy_app app;
+        uint32_t starts;
+    } cases[] = {
+        {"nothing to do, nothing kept warm", {.max = 8, .processors = 2}, 0},
+        {"the minimum is kept warm", {.min = 3, .max = 8, .processors = 2}, 3},
+        {"also those that start count",
+         {.min = 3, .max = 8, .processors = 2, .starting = 2, .workers = 1},
+         0},
+        {"the first run gets the first worker", {.queued = 1, .queued_us = 50, .max = 8, .processors = 2}, 1},
+        {"many short ones, too", {.queued = 10, .queued_us = 500, .max = 8, .processors = 2}, 1},
+        {"a short queue waits for the one that starts",
+         {.queued = 10, .queued_us = 500, .starting = 1, .max = 8, .processors = 2},
+         0},
+        {"a short queue waits for the one that works",
+         {.queued = 10, .queued_us = 500, .workers = 1, .max = 8, .processors = 2},
+         0},
+        {"a longer one gets help",
+         {.queued = 100, .queued_us = 5000, .workers = 1, .max = 8, .processors = 2},
+         1},
+        {"short runs get no more workers than processors",
+         {.queued = 1000, .queued_us = 50000, .workers = 2, .max = 8, .processors = 2},
+         0},
+        {"unless one hangs",
+         {.queued = 1000, .queued_us = 50000, .workers = 2, .overdue = 1, .max = 8, .processors = 2},
+         1},
+        {"long runs get a worker each",
+         {.queued = 5, .queued_us = 100000, .workers = 1, .max = 8, .processors = 2},
+         5},
+        {"those that start count for one run each",
+         {.queued = 5, .queued_us = 100000, .workers = 1, .starting = 3, .max = 8, .processors = 2},
+         2},
+        {"never more than the maximum",
+         {.queued = 500, .queued_us = 10000000, .workers = 3, .max = 8, .processors = 2},
+         5},
+        {"a short queue behind hanging workers gets one",
+         {.queued = 1, .queued_us = 50, .workers = 2, .overdue = 2, .max = 8, .processors = 2},
+         1},
+        {"one is enough when it starts already",
+         {.queued = 1, .queued_us = 50, .workers = 2, .overdue = 2, .starting = 1, .max = 8, .processors = 2},
+         0},
+        {"hanging workers do not break the maximum",
+         {.queued = 1, .queued_us = 50, .workers = 8, .overdue = 8, .max = 8, .processors = 2},
+         0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    {
+        uint32_t starts = policy_starts(&cases[i].app);
+        if (starts != cases[i].starts) fail_msg("%u, not %u: %s", starts, cases[i].starts, cases[i].what);
+    }
+}
+
+static void idle_workers_beyond_the_minimum_end(void **state)
+{
+    (void)state;
+    assert_false(policy_idle_over(1, 0, 999, 1000));
+    assert_true(policy_idle_over(1, 0, 1000, 1000));
+    assert_false(policy_idle_over(1, 1, 5000, 1000));
+    assert_true(policy_idle_over(2, 1, 5000, 1000));
+}
+
+static void failed_starts_back_off_up_to_a_bound(void **state)
+{
+    (void)state;
+    assert_int_equal(policy_backoff_ms(0), 0);
+    assert_int_equal(policy_backoff_ms(1), 100);
+    assert_int_equal(policy_backoff_ms(2), 200);
+    assert_int_equal(policy_backoff_ms(8), 12800);
+    assert_int_equal(policy_backoff_ms(10), 30000);
+    assert_int_equal(policy_backoff_ms(UINT32_MAX), 30000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_mean_follows_the_samples),
+        cmocka_unit_test(the_largest_samples_do_not_overflow),
+        cmocka_unit_test(runs_are_sent_ahead_for_about_a_millisecond),
+        cmocka_unit_test(workers_are_started_when_waiting_would_be_long),
+        cmocka_unit_test(idle_workers_beyond_the_minimum_end),
+        cmocka_unit_test(failed_starts_back_off_up_to_a_bound),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

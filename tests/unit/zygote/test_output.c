@@ -1,0 +1,131 @@
+/* test_output.c - output becomes lines, and floods become a number. */
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+// cmocka wants the ones above before it.
+#include <cmocka.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/loop/loop.h"
+#include "runtime/zygote/output.h"
+
+struct fx {
+    struct loop *loop;
+    struct clock_manual clock;
+    struct output *output;
+    int writer;
+    unsigned lines;
+    size_t bytes;
+    size_t longest;
+    char first[64], last[64];
+};
+
+static void on_line(void *ctx, struct slice line)
+{
+    struct fx *fx = ctx;
+    char *text = fx->lines++ ? fx->last : fx->first;
+    snprintf(text, 64, "%.*s", SLICE_FMT(line));
+    fx->bytes += line.size;
+    if (line.size > fx->longest) fx->longest = line.size;
+}
+
+static int set_up(void **state)
+{
+    struct fx *fx = calloc(1, sizeof *fx);
+    struct err err = ERR_INIT;
+    clock_manual_init(&fx->clock, 0);
+    assert_int_equal(loop_create(&fx->loop, &fx->clock.clock, &err), STATUS_OK);
+    assert_int_equal(output_open(fx->loop, on_line, fx, &fx->output, &fx->writer, &err), STATUS_OK);
+    *state = fx;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fx *fx = *state;
+    close(fx->writer);
+    output_close(fx->output);
+    loop_destroy(fx->loop);
+    free(fx);
+    return 0;
+}
+
+static void put(struct fx *fx, const char *text)
+{
+    assert_int_equal(write(fx->writer, text, strlen(text)), strlen(text));
+    loop_turn(fx->loop, false);
+}
+
+static void lines_are_put_together_from_pieces(void **state)
+{
+    struct fx *fx = *state;
+    put(fx, "one\ntw");
+    assert_int_equal(fx->lines, 1);
+    assert_string_equal(fx->first, "one");
+    put(fx, "o\n");
+    assert_int_equal(fx->lines, 2);
+    assert_string_equal(fx->last, "two");
+}
+
+static void the_last_line_needs_no_end(void **state)
+{
+    struct fx *fx = *state;
+    put(fx, "half a li");
+    assert_int_equal(fx->lines, 0);
+    output_drain(fx->output);
+    assert_string_equal(fx->first, "half a li");
+}
+
+static void long_lines_come_in_pieces(void **state)
+{
+    struct fx *fx = *state;
+    char text[10001];
+    memset(text, 'x', 10000);
+    text[9999] = '\n';
+    text[10000] = 0;
+    put(fx, text);
+    assert_int_equal(fx->lines, 3);
+    assert_int_equal(fx->bytes, 9999);
+    assert_int_equal(fx->longest, BOUND_LOG_LINE_BYTES_MAX);
+}
+
+static void a_flood_is_read_but_dropped_and_said_once(void **state)
+{
+    struct fx *fx = *state;
+    char block[32768];
+    memset(block, 'y', sizeof block);
+    for (size_t i = 99; i < sizeof block; i += 100) block[i] = '\n';
+    enum { BLOCKS = 200 };
+    for (int i = 0; i < BLOCKS; i++)
+    {
+        assert_int_equal(write(fx->writer, block, sizeof block), sizeof block); /* never blocks */
+        loop_turn(fx->loop, false);
+    }
+    assert_int_equal(output_dropped_bytes(fx->output), (size_t)BLOCKS * sizeof block - OUTPUT_BURST_BYTES);
+    assert_in_range(fx->bytes, OUTPUT_BURST_BYTES - OUTPUT_BURST_BYTES / 50, OUTPUT_BURST_BYTES + 200);
+    unsigned said = fx->lines;
+
+    clock_manual_advance(&fx->clock, NS_PER_S); /* the budget fills again */
+    put(fx, "\nafter\n");
+    assert_string_equal(fx->last, "after");
+    assert_in_range(fx->lines, said + 1, said + 2);
+}
+
+#define OUTPUT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        OUTPUT_TEST(lines_are_put_together_from_pieces),
+        OUTPUT_TEST(the_last_line_needs_no_end),
+        OUTPUT_TEST(long_lines_come_in_pieces),
+        OUTPUT_TEST(a_flood_is_read_but_dropped_and_said_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
