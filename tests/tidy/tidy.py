@@ -49,7 +49,7 @@ FOREIGN = {
     "lmdb.h": ["statestore/kv/kv_lmdb.c", "sdk/src/snapshot_lmdb.c"],
     "uv.h": ["runtime/loop/*_uv.c", "runtime/loop/*_uv.h"],
     "uv/*": [],
-    "llhttp.h": ["runtime/gateway/http_parse.c"],
+    "llhttp*": ["runtime/gateway/http_parse.c"],
     # The catalog's records and bundles are nested, which the flat reader of frames is not for.
     "msgpack.h": ["messaging/wire/msgpack.c", "runtime/catalog/bundle.c", "runtime/catalog/catalog_record.c"],
     "msgpack/*": ["messaging/wire/msgpack.c", "runtime/catalog/bundle.c", "runtime/catalog/catalog_record.c"],
@@ -398,7 +398,7 @@ PLANTED = {
                  c_file("statestore/a.c", '#include "runtime/observe/fnlog.h"\n'),
                  c_file("elsewhere/a.c", "")],
     rule_foreign: [c_file("statestore/store.c", "#include <lmdb.h>\n"), c_file("runtime/node/a.c", "#include <uv.h>\n"),
-                   c_file("runtime/gateway/routes.c", "#include <llhttp.h>\n")],
+                   c_file("runtime/gateway/routes.c", "#include <llhttp/llhttp.h>\n")],
     rule_banned: [c_file("runtime/base/a.c", f"{name}(x);\n") for name in BANNED] +
                  [c_file("statestore/a.c", "p = malloc(1);\n"), c_file("runtime/invoke/a.c", "t = time(NULL);\n")],
     rule_sleep: [c_file("tests/unit/a.c", "usleep(1);\n"), {"tests/e2e/a.py": "time.sleep(1)\n"}],
