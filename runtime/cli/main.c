@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "runtime/base/buf.h"
+#include "runtime/base/check.h"
 #include "runtime/base/suggest.h"
 #include "runtime/cli/cli.h"
 
@@ -257,24 +258,46 @@ static enum cli_exit usage(const struct cli_command *command)
     return EXIT_USAGE;
 }
 
+/* `stead --admin PATH COMMAND`: what says which node is taken in front of the command too, for scripts that keep it in
+ * one place. It becomes the environment, which the options of the command win over. True when *at has moved on. */
+static bool leading_option(char **argv, int *at)
+{
+    static const char *const names[][2] = {{"--admin", "STEAD_ADMIN"}, {"--data", "STEAD_DATA"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    {
+        size_t size = strlen(names[i][0]);
+        if (strncmp(argv[*at], names[i][0], size) != 0) continue;
+        char *attached = argv[*at][size] == '=' ? argv[*at] + size + 1 : NULL;
+        if (!attached && (argv[*at][size] != 0 || !argv[*at + 1])) continue;
+        CHECK(setenv(names[i][1], attached ? attached : argv[*at + 1], 1) == 0);
+        *at += attached ? 1 : 2;
+        return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 2)
+    int at = 1;
+    while (at < argc && leading_option(argv, &at))
+    {
+    }
+    if (at == argc)
     {
         print_commands();
         return EXIT_USAGE;
     }
-    const char *first = argv[1];
+    const char *first = argv[at];
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) first = "help";
     if (strcmp(first, "--version") == 0) first = "version";
     int used = 1;
-    struct cli_line line = {.command = command_find(first, argc > 2 ? argv[2] : NULL, &used)};
+    struct cli_line line = {.command = command_find(first, argv[at + 1], &used)};
     if (!line.command)
     {
         if (complain_subcommand(first)) return EXIT_USAGE;
         return command_unknown(first);
     }
-    enum cli_exit code = line_parse(&line, argv + 1 + used);
+    enum cli_exit code = line_parse(&line, argv + at + used);
     if (code != EXIT_DONE) return code;
     if (!line.command->raw && cli_option(&line, "help"))
     {
