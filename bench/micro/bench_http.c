@@ -4,8 +4,11 @@
 //     bench_http [--seconds N] [--json]    each case, in turns with nginx when that is installed
 //     bench_http --serve                   prints its address and serves until killed: for a profiler
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -75,6 +78,7 @@ failed:
 struct nginx {
     char dir[64];
     char address[64];
+    unsigned port;
     pid_t pid; /* 0: not installed */
 };
 
@@ -108,9 +112,9 @@ static void nginx_configure(const struct nginx *nginx)
 
 static bool nginx_answers(const struct nginx *nginx)
 {
-    unsigned port = (unsigned)atoi(strchr(nginx->address, ':') + 1);
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)nginx->port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     bool answers = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
     close(fd);
@@ -122,17 +126,18 @@ static void nginx_start(struct nginx *nginx)
     nginx->pid = 0;
     snprintf(nginx->dir, sizeof nginx->dir, "/tmp/bench_http.XXXXXX");
     CHECK(mkdtemp(nginx->dir));
-    snprintf(nginx->address, sizeof nginx->address, "127.0.0.1:%u", free_port());
+    nginx->port = free_port();
+    snprintf(nginx->address, sizeof nginx->address, "127.0.0.1:%u", nginx->port);
     nginx_configure(nginx);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0)
+    char conf[128];
+    snprintf(conf, sizeof conf, "%s/nginx.conf", nginx->dir);
+    char *const arguments[] = {"nginx", "-c", conf, NULL};
+    pid_t pid;
+    if (posix_spawnp(&pid, "nginx", NULL, NULL, arguments, environ) != 0 &&
+        posix_spawn(&pid, "/usr/sbin/nginx", NULL, NULL, arguments, environ) != 0)
     {
-        char conf[128];
-        snprintf(conf, sizeof conf, "%s/nginx.conf", nginx->dir);
-        execlp("nginx", "nginx", "-c", conf, (char *)NULL);
-        execl("/usr/sbin/nginx", "nginx", "-c", conf, (char *)NULL);
-        _exit(127);
+        fprintf(stderr, "bench_http: nginx is not installed, measured without it\n");
+        return;
     }
     while (!nginx_answers(nginx))
     {
@@ -146,6 +151,14 @@ static void nginx_start(struct nginx *nginx)
     nginx->pid = pid;
 }
 
+static int on_found(const char *path, const struct stat *info, int type, struct FTW *place)
+{
+    (void)info;
+    (void)type;
+    (void)place;
+    return remove(path);
+}
+
 static void nginx_stop(const struct nginx *nginx)
 {
     if (nginx->pid)
@@ -153,9 +166,7 @@ static void nginx_stop(const struct nginx *nginx)
         kill(nginx->pid, SIGTERM);
         waitpid(nginx->pid, NULL, 0);
     }
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", nginx->dir);
-    CHECK(system(command) == 0);
+    CHECK(nftw(nginx->dir, on_found, 8, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
 /* ---- the load ---- */
@@ -175,23 +186,47 @@ struct figures {
     long p50_us, p99_us, p999_us, errors;
 };
 
+/* Starts wrk with its output in *output. */
+static pid_t wrk_start(char *const arguments[], FILE **output)
+{
+    int ends[2];
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    CHECK(posix_spawn_file_actions_init(&actions) == 0);
+    CHECK(posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO) == 0);
+    if (posix_spawnp(&pid, "wrk", &actions, NULL, arguments, environ) != 0)
+    {
+        fprintf(stderr, "bench_http: wrk is not installed\n");
+        exit(1);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    *output = fdopen(ends[0], "r");
+    CHECK(*output);
+    return pid;
+}
+
 static struct figures wrk(const char *dir, const char *address, unsigned connections, unsigned seconds)
 {
-    char path[128], command[300], line[300];
+    char path[128], url[128], count[16], duration[16], line[300];
     snprintf(path, sizeof path, "%s/echo.lua", dir);
     FILE *file = fopen(path, "w");
     CHECK(file && fputs(script, file) >= 0 && fclose(file) == 0);
-    snprintf(command, sizeof command, "wrk -t1 -c%u -d%us -s %s http://%s/echo/echo", connections, seconds,
-             path, address);
-    FILE *output = popen(command, "r");
-    CHECK(output);
+    snprintf(url, sizeof url, "http://%s/echo/echo", address);
+    snprintf(count, sizeof count, "-c%u", connections);
+    snprintf(duration, sizeof duration, "-d%us", seconds);
+    FILE *output;
+    pid_t pid = wrk_start((char *const[]){"wrk", "-t1", count, duration, "-s", path, url, NULL}, &output);
     struct figures found = {0};
     while (fgets(line, sizeof line, output))
         (void)sscanf(line, "RESULT %lf %ld %ld %ld %ld", &found.rate, &found.p50_us, &found.p99_us,
                      &found.p999_us, &found.errors); /* other lines are for people */
-    if (pclose(output) != 0 || found.rate <= 0)
+    (void)fclose(output); /* was only read */
+    int ended;
+    if (waitpid(pid, &ended, 0) != pid || ended != 0 || found.rate <= 0)
     {
-        fprintf(stderr, "bench_http: wrk failed: %s\n", command);
+        fprintf(stderr, "bench_http: wrk failed at %s\n", url);
         exit(1);
     }
     return found;
@@ -213,13 +248,14 @@ static void print(bool json, const char *system, unsigned connections, struct fi
 int main(int argc, char **argv)
 {
     bool json = false, serve = false;
-    unsigned seconds = 3;
+    unsigned long seconds = 3;
     for (int i = 1; i < argc; i++)
     {
         if (strcmp(argv[i], "--json") == 0) json = true;
         if (strcmp(argv[i], "--serve") == 0) serve = true;
-        if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) seconds = (unsigned)atoi(argv[++i]);
+        if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) seconds = strtoul(argv[++i], NULL, 10);
     }
+    if (seconds < 1 || seconds > 3600) seconds = 1;
     static struct server server;
     server_open(&server);
     if (serve)
@@ -235,8 +271,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     {
         if (nginx.pid)
-            print(json, "nginx", cases[i], wrk(nginx.dir, nginx.address, cases[i], seconds ? seconds : 1));
-        print(json, "stead", cases[i], wrk(nginx.dir, server.address, cases[i], seconds ? seconds : 1));
+            print(json, "nginx", cases[i], wrk(nginx.dir, nginx.address, cases[i], (unsigned)seconds));
+        print(json, "stead", cases[i], wrk(nginx.dir, server.address, cases[i], (unsigned)seconds));
     }
     nginx_stop(&nginx);
     return 0; /* the loop's thread ends with the process */

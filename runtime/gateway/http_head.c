@@ -8,31 +8,26 @@ enum {
     TOKEN = 1, /* RFC 9110 tchar */
     VALUE = 2, /* visible, blank, tab, and bytes above ASCII */
     TARGET = 4, /* visible ASCII but '#' and '\': no client sends them, some servers rewrite them */
+    HOST = 8, /* nothing that could be read as userinfo, path or a second host */
 };
 
-#define BOTH (VALUE | TARGET)
-#define ALL (TOKEN | VALUE | TARGET)
+#define SEEN (VALUE | TARGET)
+#define ALL (TOKEN | VALUE | TARGET | HOST)
+
+// clang-format off
 static const uint8_t kinds[256] = {
-    ['\t'] = VALUE,        [' '] = VALUE,
-    ['!'] = ALL,           ['"'] = BOTH,
-    ['#'] = TOKEN | VALUE, ['$'] = ALL,
-    ['%'] = ALL,           ['&'] = ALL,
-    ['\''] = ALL,          ['('] = BOTH,
-    [')'] = BOTH,          ['*'] = ALL,
-    ['+'] = ALL,           [','] = BOTH,
-    ['-'] = ALL,           ['.'] = ALL,
-    ['/'] = BOTH,          ['0' ... '9'] = ALL,
-    [':'] = BOTH,          [';'] = BOTH,
-    ['<'] = BOTH,          ['='] = BOTH,
-    ['>'] = BOTH,          ['?'] = BOTH,
-    ['@'] = BOTH,          ['A' ... 'Z'] = ALL,
-    ['['] = BOTH,          ['\\'] = VALUE,
-    [']'] = BOTH,          ['^'] = ALL,
-    ['_'] = ALL,           ['`'] = ALL,
-    ['a' ... 'z'] = ALL,   ['{'] = BOTH,
-    ['|'] = ALL,           ['}'] = BOTH,
-    ['~'] = ALL,           [0x80 ... 0xff] = VALUE,
+    ['\t'] = VALUE, [' '] = VALUE,
+    ['!'] = ALL, ['"'] = SEEN, ['#'] = TOKEN | VALUE, ['$'] = ALL, ['%'] = ALL, ['&'] = ALL, ['\''] = ALL,
+    ['('] = SEEN, [')'] = SEEN, ['*'] = ALL, ['+'] = ALL, [','] = SEEN, ['-'] = ALL, ['.'] = ALL, ['/'] = SEEN,
+    ['0' ... '9'] = ALL,
+    [':'] = SEEN | HOST, [';'] = SEEN, ['<'] = SEEN, ['='] = SEEN, ['>'] = SEEN, ['?'] = SEEN, ['@'] = SEEN,
+    ['A' ... 'Z'] = ALL,
+    ['['] = SEEN | HOST, ['\\'] = VALUE, [']'] = SEEN | HOST, ['^'] = ALL, ['_'] = ALL, ['`'] = ALL,
+    ['a' ... 'z'] = ALL,
+    ['{'] = SEEN, ['|'] = ALL, ['}'] = SEEN, ['~'] = ALL,
+    [0x80 ... 0xff] = VALUE,
 };
+// clang-format on
 
 /* Length of the longest beginning whose bytes are all of `kind`. */
 static size_t span(const char *bytes, size_t size, unsigned kind)
@@ -129,15 +124,10 @@ enum status http_head_field(char *line, size_t size, struct http_header *header,
 
 /* ---- the target ---- */
 
-/* Names and addresses with an optional port; nothing that could be read as userinfo, path or a second host. */
+/* A name or an address, with an optional port. */
 static bool is_host(struct slice host)
 {
-    const char *bytes = host.data;
-    for (size_t i = 0; i < host.size; i++)
-    {
-        if (!(kinds[(uint8_t)bytes[i]] & TARGET) || strchr("/?@,<>\"{}", bytes[i])) return false;
-    }
-    return host.size > 0;
+    return host.size > 0 && span(host.data, host.size, HOST) == host.size;
 }
 
 static void path_split(struct http_request *request, struct slice path)

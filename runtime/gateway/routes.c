@@ -352,7 +352,7 @@ static enum status path_split(struct slice raw, struct route_match *match, struc
 {
     char *out = match->bytes;
     const char *at = raw.data, *end = at + raw.size;
-    path->count = 0;
+    *path = (struct path){.count = 0};
     if (raw.size == 0 || *at != '/' || raw.size > sizeof match->bytes)
         return err_set(err, STATUS_ROUTE_NOT_FOUND, "no route matches this path");
     while (at < end && raw.size > 1) /* "/" has no segment */
