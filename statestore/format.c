@@ -7,23 +7,12 @@
 
 #include "runtime/base/prng.h"
 #include "statestore/kv/keyspace.h"
+#include "statestore/le.h"
 
 static_assert(SPACE_STORE == 's', "the keys below begin with the space byte");
 #define KEY_FORMAT SLICE("sformat")
 #define KEY_ID SLICE("sid")
 #define KEY_SEQ SLICE("sseq")
-
-static void put_le(uint8_t *at, uint64_t value, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) at[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *at, size_t bytes)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < bytes; i++) value |= (uint64_t)at[i] << (8 * i);
-    return value;
-}
 
 /* A row of exactly `bytes` bytes. */
 static enum status row_read(struct kv_snapshot *snapshot, struct slice key, uint8_t *to, size_t bytes,
@@ -42,7 +31,7 @@ enum status format_read(struct kv_snapshot *snapshot, struct store_identity *ide
 {
     uint8_t version[4], seq[8];
     TRY(row_read(snapshot, KEY_FORMAT, version, sizeof version, err));
-    identity->version = (uint32_t)get_le(version, sizeof version);
+    identity->version = (uint32_t)le_get(version, sizeof version);
     if (identity->version != STORE_FORMAT_VERSION)
         return err_set(err, STATUS_STORE_FORMAT, "data.mdb has store format %u, this program reads format %u",
                        identity->version, STORE_FORMAT_VERSION);
@@ -50,21 +39,21 @@ enum status format_read(struct kv_snapshot *snapshot, struct store_identity *ide
     if (status == STATUS_OK) status = row_read(snapshot, KEY_SEQ, seq, sizeof seq, err);
     if (status == STATUS_NOT_FOUND)
         return err_set(err, STATUS_STORE_CORRUPT, "data.mdb lacks the store's own rows");
-    if (status == STATUS_OK) identity->seq = get_le(seq, sizeof seq);
+    if (status == STATUS_OK) identity->seq = le_get(seq, sizeof seq);
     return status;
 }
 
 enum status format_write_seq(struct kv *kv, uint64_t seq, struct err *err)
 {
     uint8_t bytes[8];
-    put_le(bytes, seq, sizeof bytes);
+    le_put(bytes, seq, sizeof bytes);
     return kv->ops->put(kv, KEY_SEQ, slice_make(bytes, sizeof bytes), err);
 }
 
 enum status format_write(struct kv *kv, const struct store_identity *identity, struct err *err)
 {
     uint8_t version[4];
-    put_le(version, identity->version, sizeof version);
+    le_put(version, identity->version, sizeof version);
     TRY(kv->ops->put(kv, KEY_FORMAT, slice_make(version, sizeof version), err));
     TRY(kv->ops->put(kv, KEY_ID, slice_make(identity->id.bytes, STORE_ID_BYTES), err));
     return format_write_seq(kv, identity->seq, err);

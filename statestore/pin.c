@@ -86,10 +86,37 @@ void pins_unref(struct pins *pins, struct store_snapshot *snapshot)
     close_unused(unused);
 }
 
+struct store_snapshot *pins_hold_newest(struct pins *pins)
+{
+    pthread_mutex_lock(&pins->lock);
+    struct store_snapshot *newest = pins->newest;
+    newest->refs++;
+    newest->holds++;
+    pthread_mutex_unlock(&pins->lock);
+    return newest;
+}
+
+void pins_unhold(struct pins *pins, struct store_snapshot *snapshot)
+{
+    pthread_mutex_lock(&pins->lock);
+    CHECK(snapshot->holds > 0);
+    snapshot->holds--;
+    struct store_snapshot *unused = drop_locked(pins, snapshot);
+    pthread_mutex_unlock(&pins->lock);
+    close_unused(unused);
+}
+
 uint64_t pins_oldest(struct pins *pins)
 {
     pthread_mutex_lock(&pins->lock);
-    uint64_t seq = CONTAINER_OF(pins->all.next, struct store_snapshot, link)->seq;
+    uint64_t seq = pins->newest->seq;
+    LIST_FOREACH(link, &pins->all)
+    {
+        const struct store_snapshot *snapshot = CONTAINER_OF(link, struct store_snapshot, link);
+        if (snapshot->refs == snapshot->holds) continue;
+        seq = snapshot->seq;
+        break;
+    }
     pthread_mutex_unlock(&pins->lock);
     return seq;
 }

@@ -17,6 +17,7 @@ struct store_snapshot {
     struct kv_snapshot *kv;
     uint64_t seq;
     unsigned refs;
+    unsigned holds; /* refs of those who read nothing: they only keep the pages */
 };
 
 struct pins {
@@ -35,5 +36,8 @@ void pins_advance(struct pins *pins, struct kv_snapshot *snapshot, uint64_t seq)
 struct store_snapshot *pins_take_newest(struct pins *pins);
 struct store_snapshot *pins_ref(struct pins *pins, struct store_snapshot *snapshot);
 void pins_unref(struct pins *pins, struct store_snapshot *snapshot);
-/* Sequence number of the oldest snapshot in use. */
+/* The newest, kept for the sake of its pages: no commit will be checked against it. */
+struct store_snapshot *pins_hold_newest(struct pins *pins);
+void pins_unhold(struct pins *pins, struct store_snapshot *snapshot);
+/* Sequence number of the oldest snapshot that somebody reads. */
 uint64_t pins_oldest(struct pins *pins);

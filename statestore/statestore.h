@@ -25,15 +25,35 @@
 struct store;
 struct store_snapshot;
 
+enum store_mode {
+    STORE_MODE_LOG = 0, /* the log is the truth, the data file its view: one flush per batch */
+    STORE_MODE_SYNC, /* the data file alone, each batch synced in it: simple, slower, no history; oracle in tests */
+};
+
+/* Tests only: what a store must not do, to prove that the tests see it. */
+enum store_sabotage {
+    STORE_SABOTAGE_PIN = 1, /* the checkpoint's snapshot is not pinned */
+    STORE_SABOTAGE_CHECKSUM = 2, /* recovery does not look at checksums */
+    STORE_SABOTAGE_GATE = 4, /* `durable` before the sync */
+};
+
 struct store_config {
     const char *dir; /* the partition's directory; made when missing (its parent must exist) */
     uint64_t map_bytes; /* address space of the data file; 0 means BOUND_MAP_BYTES */
+    enum store_mode mode;
     struct clock *clock;
+    /* The log; 0 means the bound of the same name. */
+    uint64_t log_segment_bytes;
+    uint64_t log_keep_bytes; /* history behind the last checkpoint: how far back feeds and restores reach */
+    uint64_t checkpoint_bytes; /* of log, or of growth of the data file, between two checkpoints */
+    uint32_t checkpoint_ms; /* at most so long between two, when something was committed */
     /* Called from the committer thread, also many times: completions wait, call store_reap() on the loop. */
     void (*wake)(void *ctx);
     void *wake_ctx;
     bool unchecked; /* tests only: validation off, to prove that the checkers see it */
     struct store_fault *fault; /* tests only, NULL otherwise: see statestore/kv/kv.h */
+    unsigned sabotage; /* tests only */
+    const char *boot_id; /* tests only: a made-up run of the operating system; NULL: the kernel's */
 };
 
 /* Opens or creates. STORE_UNWRITABLE, STORE_IN_USE, STORE_FORMAT, STORE_CORRUPT, STORE_IO, STORE_FULL. */
@@ -95,6 +115,8 @@ struct store_commit {
  * has the same chain. When one of a chain fails, its owner must not count on the later ones: those already submitted
  * with this chain fail with CONFLICT too. */
 void store_submit(struct store *store, struct store_commit *commit);
+/* Makes a checkpoint now: recovery begins here, older log may go. Blocks for the disk; any thread, one at a time. STORE_IO. */
+MUST_CHECK enum status store_checkpoint(struct store *store, struct err *err);
 /* The last committed sequence number that invocations may read, and the one that survives power loss. */
 uint64_t store_applied_seq(const struct store *store);
 uint64_t store_durable_seq(const struct store *store);
@@ -119,6 +141,11 @@ struct store_stats {
     uint64_t bytes_written; /* of write sets */
     uint64_t rows; /* keys in the store */
     uint64_t data_bytes; /* size of the data file */
+    uint64_t log_bytes; /* size of all log segments */
+    uint64_t log_first; /* the oldest sequence number in the log */
+    uint64_t checkpoints; /* since open */
+    uint64_t checkpoint_seq; /* of the last one */
+    uint64_t replayed; /* commits that recovery took from the log at open */
 };
 void store_stats(const struct store *store, struct store_stats *stats);
 /* OK, or why the store takes no writes (READ_ONLY and words). */

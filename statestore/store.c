@@ -12,6 +12,7 @@
 #include "runtime/base/bounds.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/check.h"
+#include "statestore/recover.h"
 #include "statestore/store_internal.h"
 
 static_assert((int)STORE_META_BYTES == (int)KV_META_BYTES, "a snapshot's meta is the kv's");
@@ -102,38 +103,81 @@ static enum status identity_read(struct kv *kv, struct store_identity *identity,
 /* Memory that the index of recent writes may take, see validate.h. */
 #define VALIDATE_BYTES_MAX (128 * MIB)
 
-enum status store_open_kv(struct store **store, const struct store_config *config, struct kv *kv,
-                          struct err *err)
+/* Condition variables here wait for times of the monotonic clock. */
+static void cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static struct store *store_make(const struct store_config *config, const struct store_identity *identity,
+                                struct kv *kv, struct log *log, struct kv_snapshot *first)
+{
+    struct store *made = mem_zalloc(sizeof *made);
+    made->config = *config;
+    made->config.dir = made->config.boot_id = NULL; /* borrowed for the call */
+    made->boot = config->boot_id ? boot_id_from_text(config->boot_id) : boot_id_current();
+    made->dir_lock = -1;
+    made->checkpointer.fd = -1;
+    made->identity = *identity;
+    made->kv = kv;
+    made->log = log;
+    pins_init(&made->pins, first, identity->seq);
+    validate_init(&made->committer.validate, identity->seq, VALIDATE_BYTES_MAX);
+    pthread_mutex_init(&made->lock, NULL);
+    pthread_mutex_init(&made->checkpoint_lock, NULL);
+    cond_init(&made->work);
+    cond_init(&made->synced);
+    cond_init(&made->chores);
+    commit_queue_init(&made->queue);
+    list_init(&made->published);
+    list_init(&made->awaiting);
+    list_init(&made->waiters);
+    made->applied_seq = made->durable_seq = made->log_durable = identity->seq;
+    return made;
+}
+
+/* Frees what has no thread any more. */
+static void store_free(struct store *store)
+{
+    checkpointer_close(store);
+    commit_queue_fini(&store->queue);
+    validate_fini(&store->committer.validate);
+    buf_fini(&store->committer.record);
+    pins_fini(&store->pins);
+    if (store->log) store->log->ops->close(store->log);
+    store->kv->ops->close(store->kv);
+    pthread_cond_destroy(&store->work);
+    pthread_cond_destroy(&store->synced);
+    pthread_cond_destroy(&store->chores);
+    pthread_mutex_destroy(&store->checkpoint_lock);
+    pthread_mutex_destroy(&store->lock);
+    if (store->dir_lock >= 0) close(store->dir_lock);
+    free(store);
+}
+
+enum status store_open_ports(struct store **store, const struct store_config *config, struct kv *kv,
+                             struct log *log, struct err *err)
 {
     struct store_identity identity;
     struct kv_snapshot *first;
     enum status status = identity_read(kv, &identity, &first, err);
     if (status != STATUS_OK)
     {
+        if (log) log->ops->close(log);
         kv->ops->close(kv);
         return status;
     }
-    struct store *made = mem_zalloc(sizeof *made);
-    made->config = *config;
-    made->config.dir = NULL; /* borrowed for the call */
-    made->dir_lock = -1;
-    made->identity = identity;
-    made->kv = kv;
-    pins_init(&made->pins, first, identity.seq);
-    validate_init(&made->committer.validate, identity.seq, VALIDATE_BYTES_MAX);
-    pthread_mutex_init(&made->lock, NULL);
-    pthread_cond_init(&made->work, NULL);
-    commit_queue_init(&made->queue);
-    list_init(&made->published);
-    list_init(&made->awaiting);
-    list_init(&made->waiters);
-    made->applied_seq = made->durable_seq = identity.seq;
-    committer_start(made);
-    *store = made;
+    *store = store_make(config, &identity, kv, log, first);
+    committer_start(*store);
     return STATUS_OK;
 }
 
-static enum status open_in_dir(struct store **store, const struct store_config *config, struct err *err)
+/* The data file alone, each batch synced in it. */
+static enum status open_sync(struct store **store, const struct store_config *config, struct err *err)
 {
     struct kv_config kv_config = {
         .dir = config->dir,
@@ -143,7 +187,34 @@ static enum status open_in_dir(struct store **store, const struct store_config *
     struct kv *kv;
     TRY(kv_lmdb_open(&kv, &kv_config, err));
     if (config->fault) kv = kv_fault_open(kv, config->fault);
-    return store_open_kv(store, config, kv, err);
+    return store_open_ports(store, config, kv, NULL, err);
+}
+
+static enum status open_log(struct store **store, const struct store_config *config, struct err *err)
+{
+    struct recovered recovered;
+    TRY(recover(config, &recovered, err));
+    struct kv_snapshot *first;
+    enum status status = recovered.kv->ops->snapshot_open(recovered.kv, &first, err);
+    if (status != STATUS_OK)
+    {
+        recovered.log->ops->close(recovered.log);
+        recovered.kv->ops->close(recovered.kv);
+        close(recovered.checkpoint_fd);
+        return status;
+    }
+    struct store *made = store_make(config, &recovered.identity, recovered.kv, recovered.log, first);
+    made->stats.replayed = recovered.replayed;
+    status = checkpointer_open(made, &recovered.checkpoint, recovered.checkpoint_fd, err);
+    if (status != STATUS_OK)
+    {
+        store_free(made);
+        return status;
+    }
+    committer_start(made);
+    checkpointer_start(made);
+    *store = made;
+    return STATUS_OK;
 }
 
 enum status store_open(struct store **store, const struct store_config *config, struct err *err)
@@ -152,7 +223,8 @@ enum status store_open(struct store **store, const struct store_config *config, 
     enum status status = dir_lock(config->dir, &lock, err);
     if (status == STATUS_OK)
     {
-        status = open_in_dir(store, config, err);
+        status =
+            config->mode == STORE_MODE_SYNC ? open_sync(store, config, err) : open_log(store, config, err);
         if (status == STATUS_OK)
             (*store)->dir_lock = lock;
         else
@@ -167,14 +239,8 @@ void store_close(struct store *store)
     committer_stop(store);
     store_reap(store);
     CHECK(list_empty(&store->awaiting) && list_empty(&store->waiters));
-    commit_queue_fini(&store->queue);
-    validate_fini(&store->committer.validate);
-    pins_fini(&store->pins);
-    store->kv->ops->close(store->kv);
-    pthread_cond_destroy(&store->work);
-    pthread_mutex_destroy(&store->lock);
-    if (store->dir_lock >= 0) close(store->dir_lock);
-    free(store);
+    checkpointer_stop(store);
+    store_free(store);
 }
 
 /* ---- submissions and their callbacks ---- */
@@ -297,12 +363,21 @@ uint64_t store_durable_seq(const struct store *store)
     return seq;
 }
 
+/* Somebody waits for what was relaxed: its time is up. */
+static void hurry_locked(struct store *store)
+{
+    if (store->relaxed_since_ns == 0) return;
+    store->relaxed_since_ns = 1;
+    pthread_cond_broadcast(&store->work);
+}
+
 bool store_wait_durable(struct store *store, struct store_waiter *waiter)
 {
     waiter->status = STATUS_OK;
     pthread_mutex_lock(&store->lock);
     bool durable = waiter->seq <= store->durable_seq;
     bool ill = store->health != STATUS_OK;
+    if (!durable && !ill) hurry_locked(store);
     pthread_mutex_unlock(&store->lock);
     if (durable) return true;
     if (ill && store->config.wake) store->config.wake(store->config.wake_ctx); /* nothing else will */
@@ -374,6 +449,11 @@ void store_stats(const struct store *store, struct store_stats *stats)
     store->kv->ops->stats(store->kv, &kv);
     stats->rows = kv.rows;
     stats->data_bytes = kv.data_bytes;
+    if (!store->log) return;
+    struct log_stats log;
+    store->log->ops->stats(store->log, &log);
+    stats->log_bytes = log.bytes;
+    stats->log_first = log.first_lsn;
 }
 
 enum status store_health(const struct store *store, struct err *err)

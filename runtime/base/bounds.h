@@ -17,6 +17,13 @@
 #define BOUND_READ_SET_RANGES_MAX 10000
 #define BOUND_MAP_BYTES (64 * GIB) /* sparse address space of one partition's data file */
 
+/* The log of a partition. Defaults of the settings of the same name. */
+#define BOUND_LOG_SEGMENT_BYTES (16 * MIB) /* zeros for one are written in a few ms */
+#define BOUND_LOG_KEEP_BYTES (64 * MIB) /* history for feeds and point-in-time restores */
+#define BOUND_CHECKPOINT_BYTES (64 * MIB) /* log to replay, or pages that cannot be used again yet */
+#define BOUND_CHECKPOINT_MS 5000
+#define BOUND_RELAXED_SYNC_MS 10 /* what `relaxed` may lose by a power cut */
+
 /* Frames between daemon and worker: a write set and its envelope. */
 #define BOUND_FRAME_BYTES_MAX (BOUND_WRITE_SET_BYTES_MAX + 80 * MIB)
 #define BOUND_LOG_LINE_BYTES_MAX 4096 /* one line of a function's log */

@@ -49,7 +49,9 @@ void fx_store_open_mem(struct fx_store *fx)
     struct err err = ERR_INIT;
     struct kv *kv = kv_mem_open();
     if (fx->config.fault) kv = kv_fault_open(kv, fx->config.fault);
-    if (store_open_kv(&fx->store, &fx->config, kv, &err) != STATUS_OK) fail_msg("%s", err_text(&err));
+    struct log *log = fx->config.mode == STORE_MODE_LOG ? log_mem_open() : NULL;
+    if (log && fx->config.fault) log = log_fault_open(log, fx->config.fault);
+    if (store_open_ports(&fx->store, &fx->config, kv, log, &err) != STATUS_OK) fail_msg("%s", err_text(&err));
 }
 
 void fx_store_close(struct fx_store *fx)

@@ -13,7 +13,6 @@ struct fx_store {
     char dir[64]; /* removed at the end */
     struct store_config config; /* of the next open; dir and wake are set */
     struct store *store;
-    struct kv *mem; /* not NULL: the next open is over this one */
     pthread_mutex_t lock;
     pthread_cond_t woken;
     unsigned wakes;

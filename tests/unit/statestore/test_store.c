@@ -36,6 +36,16 @@ static int setup_dir(void **state)
     return 0;
 }
 
+static int setup_sync(void **state)
+{
+    struct fx_store *fx = mem_alloc(sizeof *fx);
+    fx_store_init(fx);
+    fx->config.mode = STORE_MODE_SYNC;
+    fx_store_open(fx);
+    *state = fx;
+    return 0;
+}
+
 static int teardown(void **state)
 {
     fx_store_fini(*state);
@@ -65,6 +75,7 @@ static void test_sequence_numbers_count_the_commits_that_write(void **state)
 {
     struct fx_store *fx = *state;
     struct fx_commit first, reader, second;
+    struct store_snapshot *snapshot = store_snapshot_take(fx->store);
     fx_commit_init(&first, 0);
     fx_commit_put(&first, "a", "1");
     fx_commit_init(&reader, 0);
@@ -81,6 +92,7 @@ static void test_sequence_numbers_count_the_commits_that_write(void **state)
     assert_int_equal(second.commit.seq, 2);
     assert_int_equal(store_applied_seq(fx->store), 2);
     assert_int_equal(store_durable_seq(fx->store), 2);
+    store_snapshot_release(fx->store, snapshot);
     fx_commit_fini(&first);
     fx_commit_fini(&reader);
     fx_commit_fini(&second);
@@ -498,28 +510,32 @@ static void test_a_newer_format_is_refused(void **state)
     assert_refused(fx, STATUS_STORE_FORMAT, "format 2");
 }
 
-#define BOTH(test)                                       \
-    {"memory: " #test, test, setup_mem, teardown, NULL}, \
-    {                                                    \
-        "lmdb: " #test, test, setup_dir, teardown, NULL  \
+#define EACH(test)                                                                                         \
+    {"memory: " #test, test, setup_mem, teardown, NULL}, {"log: " #test, test, setup_dir, teardown, NULL}, \
+    {                                                                                                      \
+        "sync: " #test, test, setup_sync, teardown, NULL                                                   \
     }
-#define ON_DISK(test) cmocka_unit_test_setup_teardown(test, setup_dir, teardown)
+#define ON_DISK(test)                                    \
+    {"log: " #test, test, setup_dir, teardown, NULL},    \
+    {                                                    \
+        "sync: " #test, test, setup_sync, teardown, NULL \
+    }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_a_commit_is_read_by_later_snapshots_only),
-        BOTH(test_sequence_numbers_count_the_commits_that_write),
-        BOTH(test_deletes_and_all_parts_of_a_commit_take_effect_together),
-        BOTH(test_a_changed_read_is_a_conflict_and_writes_nothing),
-        BOTH(test_a_row_that_appears_in_a_scanned_range_is_a_conflict),
-        BOTH(test_of_two_in_one_batch_that_read_and_write_a_row_one_commits),
-        BOTH(test_a_chain_sees_its_own_writes_as_unchanged),
-        BOTH(test_what_was_built_on_a_failed_member_of_a_chain_fails_too),
-        BOTH(test_a_snapshot_released_before_its_commit_conflicts_instead_of_guessing),
-        BOTH(test_a_scan_goes_in_order_until_told_to_stop),
-        BOTH(test_waiting_for_what_is_durable_already_does_not_wait),
-        BOTH(test_close_commits_what_was_submitted),
+        EACH(test_a_commit_is_read_by_later_snapshots_only),
+        EACH(test_sequence_numbers_count_the_commits_that_write),
+        EACH(test_deletes_and_all_parts_of_a_commit_take_effect_together),
+        EACH(test_a_changed_read_is_a_conflict_and_writes_nothing),
+        EACH(test_a_row_that_appears_in_a_scanned_range_is_a_conflict),
+        EACH(test_of_two_in_one_batch_that_read_and_write_a_row_one_commits),
+        EACH(test_a_chain_sees_its_own_writes_as_unchanged),
+        EACH(test_what_was_built_on_a_failed_member_of_a_chain_fails_too),
+        EACH(test_a_snapshot_released_before_its_commit_conflicts_instead_of_guessing),
+        EACH(test_a_scan_goes_in_order_until_told_to_stop),
+        EACH(test_waiting_for_what_is_durable_already_does_not_wait),
+        EACH(test_close_commits_what_was_submitted),
         cmocka_unit_test(test_a_full_disk_fails_the_batch_and_the_store_goes_on),
         cmocka_unit_test(test_on_a_full_disk_each_attempt_is_told_so_and_none_a_conflict),
         cmocka_unit_test(test_after_a_disk_error_the_store_only_reads_and_says_why),
