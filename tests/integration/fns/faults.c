@@ -49,6 +49,12 @@ STEAD_FUNCTION(spins)
     for (volatile unsigned long i = 0;; i++) continue;
 }
 
+STEAD_FUNCTION(logs_pid_and_spins)
+{
+    stead_log(ctx, STEAD_INFO, "%d", (int)getpid());
+    for (volatile unsigned long i = 0;; i++) continue;
+}
+
 /* Does not listen to the polite signal. */
 STEAD_FUNCTION(stubborn)
 {

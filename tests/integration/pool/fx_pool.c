@@ -9,9 +9,10 @@
 // cmocka wants the ones above before it.
 #include <cmocka.h>
 
-const char *const fx_faults[] = {"ok",      "pid",      "fails",     "segv",   "aborts", "exits",
-                                 "spins",   "stubborn", "eats",      "floods", "says",   "env",
-                                 "escapes", "lies",     "logs_much", NULL};
+const char *const fx_faults[] = {
+    "ok",   "pid",    "fails", "segv", "aborts",  "exits", "spins",     "stubborn",
+    "eats", "floods", "says",  "env",  "escapes", "lies",  "logs_much", "logs_pid_and_spins",
+    NULL};
 static uint64_t runs_finished;
 
 static void on_log(void *ctx, const struct pool_log *line)
@@ -87,6 +88,7 @@ static bool is_stopped(struct fx_pool *fx)
 void fx_pool_close(struct fx_pool *fx)
 {
     pool_stop(fx->pool, on_stopped, fx);
+    if (!fx->closed) pool_deployment_close(fx->deployment, NULL, NULL);
     fx_until(fx, is_stopped);
     pool_destroy(fx->pool);
     loop_destroy(fx->loop);
