@@ -23,7 +23,8 @@
 
 struct loop;
 
-/* `clock` drives the timers. With a manual clock the loop never waits for time to pass: see loop_turn(). */
+/* `clock` drives the timers. With a manual clock the loop never waits for time to pass: see loop_turn().
+ * SIGPIPE is ignored in this process from here on (child_start() gives children the default back). */
 MUST_CHECK enum status loop_create(struct loop **loop, struct clock *clock, struct err *err);
 /* Finishes the closes under way and frees. All watches, streams and listeners must have been closed,
  * all timers stopped. */

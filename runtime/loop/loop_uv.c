@@ -5,6 +5,7 @@
 // worked on in the same turn: libuv's one timer only ends the wait in time, its callback does nothing.
 #include "runtime/loop/loop_uv.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,6 +295,8 @@ static void on_after_io(uv_check_t *after_io)
 
 enum status loop_create(struct loop **out, struct clock *clock, struct err *err)
 {
+    /* A write to a connection whose other side has gone is an error of that write, not the end of the process. */
+    signal(SIGPIPE, SIG_IGN);
     struct loop *loop = mem_zalloc(sizeof *loop);
     int rc = uv_loop_init(&loop->uv);
     if (rc)
