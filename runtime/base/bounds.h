@@ -52,6 +52,7 @@
 #define BOUND_HTTP_HEADER_COUNT_MAX 100
 #define BOUND_HTTP_TARGET_BYTES_MAX (8 * KIB)
 #define BOUND_HTTP_BODY_BYTES_MAX (16 * MIB)
+#define BOUND_HTTP_BODIES_BYTES_MAX (512 * MIB) /* of all requests that arrive or wait for their answers */
 #define BOUND_HTTP_CONNECTIONS_MAX 10000
 #define BOUND_HTTP_PIPELINE_MAX 64 /* unanswered requests of one connection; more stay in the socket */
 #define BOUND_HTTP_HEAD_TIMEOUT_MS 10000 /* clients send their headers at once; slower ones hold our memory */

@@ -212,6 +212,7 @@ static struct gateway_limits limits_fill(const struct gateway_limits *given)
         .header_count_max = DEFAULT_TO(given->header_count_max, BOUND_HTTP_HEADER_COUNT_MAX),
         .target_bytes_max = DEFAULT_TO(given->target_bytes_max, BOUND_HTTP_TARGET_BYTES_MAX),
         .body_bytes_max = DEFAULT_TO(given->body_bytes_max, BOUND_HTTP_BODY_BYTES_MAX),
+        .bodies_bytes_max = DEFAULT_TO(given->bodies_bytes_max, BOUND_HTTP_BODIES_BYTES_MAX),
         .connections_max = DEFAULT_TO(given->connections_max, BOUND_HTTP_CONNECTIONS_MAX),
         .pipeline_max = DEFAULT_TO(given->pipeline_max, BOUND_HTTP_PIPELINE_MAX),
         .head_timeout_ms = DEFAULT_TO(given->head_timeout_ms, BOUND_HTTP_HEAD_TIMEOUT_MS),

@@ -30,6 +30,7 @@ struct gateway_limits {
     uint32_t header_count_max; /* else 431 */
     uint32_t target_bytes_max; /* else 414 */
     uint64_t body_bytes_max; /* else 413 */
+    uint64_t bodies_bytes_max; /* of all requests that arrive or are with handlers; else 503 */
     uint32_t connections_max; /* of all listeners; else 503 and close */
     uint32_t
         pipeline_max; /* unanswered requests of one connection; more are not read until one is answered */
@@ -76,6 +77,7 @@ struct gateway_stats {
     uint64_t aborted; /* exchanges whose client went away */
     uint64_t bytes_in;
     uint64_t bytes_out;
+    uint64_t bodies_bytes; /* held now */
     uint32_t connections; /* open now */
     uint32_t exchanges; /* with handlers now */
 };

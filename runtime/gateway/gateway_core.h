@@ -54,6 +54,7 @@ struct http_exchange {
     struct http_parse parse;
     struct buf answer; /* what waits for the answers before it; the first in line writes to the connection */
     uint64_t start_ns;
+    size_t body_counted; /* bytes of its body that are in stats.bodies_bytes */
     void (*on_abort)(void *ctx);
     void *on_abort_ctx;
     bool want_continue; /* "100 Continue" is due when its turn comes */
@@ -147,5 +148,7 @@ void conn_answered(struct http_conn *conn);
 struct http_exchange *exchange_take(struct gateway *gateway, struct http_conn *conn);
 /* Back to the pool. It is in no list. */
 void exchange_release(struct http_exchange *exchange);
+/* Counts what has arrived of its body. False: all bodies together are too much. */
+bool exchange_count_body(struct http_exchange *exchange);
 /* Where its answer goes now: its own buffer, or the connection's when it is the first in line. */
 struct buf *exchange_out(struct http_exchange *exchange);

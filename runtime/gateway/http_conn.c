@@ -172,6 +172,7 @@ static void request_done(struct http_conn *conn)
     conn->reading = NULL;
     exchange->state = EXCHANGE_RUNNING;
     exchange->want_continue = false;
+    (void)exchange_count_body(exchange); /* it is whole: the next one will find no room */
     exchange->close_after = !exchange->parse.framing.keep_alive || gateway->draining;
     conn_enter(conn, exchange->close_after ? CONN_LAST : CONN_IDLE);
     if (!exchange->close_after && conn_is_full(conn))
@@ -207,6 +208,9 @@ static void conn_feed(struct http_conn *conn, struct slice bytes)
         switch (http_parse(&conn->reading->parse, &conn->gateway->parse_limits, &bytes, &err))
         {
         case HTTP_PARSE_MORE:
+            if (!exchange_count_body(conn->reading))
+                request_refuse(conn, STATUS_OVERLOADED,
+                               "the bodies of all requests under way exceed their limit");
             break;
         case HTTP_PARSE_HEAD:
             conn_enter(conn, CONN_BODY);

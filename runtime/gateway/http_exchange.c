@@ -32,9 +32,19 @@ struct http_exchange *exchange_take(struct gateway *gateway, struct http_conn *c
     return exchange;
 }
 
+bool exchange_count_body(struct http_exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+    gateway->stats.bodies_bytes += exchange->parse.body.size - exchange->body_counted;
+    exchange->body_counted = exchange->parse.body.size;
+    return gateway->stats.bodies_bytes <= gateway->limits.bodies_bytes_max;
+}
+
 void exchange_release(struct http_exchange *exchange)
 {
     struct gateway *gateway = exchange->gateway;
+    gateway->stats.bodies_bytes -= exchange->body_counted;
+    exchange->body_counted = 0;
     if (gateway->pool_count >= POOL_EXCHANGES_MAX)
     {
         http_parse_fini(&exchange->parse);

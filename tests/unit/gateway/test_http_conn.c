@@ -344,6 +344,32 @@ static void a_connection_above_the_limit_gets_503_and_those_open_go_on(void **st
     stream_mem_destroy(second);
 }
 
+static void bodies_that_together_are_too_much_are_refused_until_there_is_room(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, &(struct gateway_limits){.bodies_bytes_max = 10});
+    fx.hold = true;
+    struct stream_mem *first = fx_connect(&fx), *second = fx_connect(&fx), *third = fx_connect(&fx);
+    fx_send(&fx, first, POST("/", "8", "12345678"));
+    fx_send(&fx, second, POST("/", "8", "123"));
+    const char *text = fx_received(second);
+    assert_contains(text, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_contains(text, "the bodies of all requests under way exceed their limit");
+    fx_answer(&fx, 0, "");
+    fx_send(&fx, third, POST("/", "8", "123"));
+    fx_send(&fx, third, "45678");
+    assert_int_equal(fx.held_count, 2);
+    fx_answer(&fx, 1, "");
+    struct gateway_stats stats;
+    gateway_stats(fx.gateway, &stats);
+    assert_int_equal(stats.bodies_bytes, 0);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(first);
+    stream_mem_destroy(second);
+    stream_mem_destroy(third);
+}
+
 static void more_pipelined_requests_than_allowed_wait_in_the_socket(void **state)
 {
     (void)state;
@@ -683,6 +709,7 @@ int main(void)
         cmocka_unit_test(a_failure_is_told_as_the_table_says),
         cmocka_unit_test(each_limit_has_its_own_answer),
         cmocka_unit_test(a_connection_above_the_limit_gets_503_and_those_open_go_on),
+        cmocka_unit_test(bodies_that_together_are_too_much_are_refused_until_there_is_room),
         cmocka_unit_test(more_pipelined_requests_than_allowed_wait_in_the_socket),
         cmocka_unit_test(a_client_that_does_not_read_is_not_read_from),
         cmocka_unit_test(a_slow_head_or_body_is_answered_with_408),
