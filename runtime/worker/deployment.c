@@ -272,6 +272,7 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
     enum status status = zygote_start(&config, &zygote_handler, deployment, &deployment->zygote, err);
     free(names);
     free(memory);
+    deployment->zygote_proved = false;
     if (status == STATUS_OK) deployment->stats.zygotes_started++;
     return status;
 }
@@ -283,8 +284,11 @@ static void start_workers(struct pool_deployment *deployment, uint32_t count)
     {
         struct err err = ERR_INIT;
         struct worker *worker;
-        if (worker_start(deployment, pool->config.loop, deployment->zygote, ++pool->worker_numbers,
-                         pool->config.start_timeout_ms, &worker, &err) != STATUS_OK)
+        enum status status =
+            worker_start(deployment, pool->config.loop, deployment->zygote, ++pool->worker_numbers,
+                         pool->config.start_timeout_ms, &worker, &err);
+        if (status == STATUS_UNAVAILABLE) return; /* the zygote is dying: on_gone says why */
+        if (status != STATUS_OK)
         {
             start_failed(deployment, &err);
             return;
@@ -415,11 +419,10 @@ static void on_output(void *ctx, struct slice line)
 static void on_gone(void *ctx, const struct err *err)
 {
     struct pool_deployment *deployment = ctx;
-    bool loaded = deployment->zygote_loaded;
     deployment->zygote_gone = true;
     deployment->zygote_loaded = false;
     LIST_FOREACH(link, &deployment->workers) worker_on_zygote_gone(worker_of(link));
-    if (!loaded)
+    if (!deployment->zygote_proved)
     {
         answer_probes(deployment, err->status, err);
         start_failed(deployment, err);
@@ -444,6 +447,7 @@ void deployment_on_worker_ready(struct pool_deployment *deployment, struct worke
     deployment->starting--;
     deployment->serving++;
     deployment->failures = 0;
+    deployment->zygote_proved = true;
     deployment_touch(deployment);
 }
 

@@ -41,6 +41,7 @@ struct pool_deployment {
 
     struct zygote *zygote; /* NULL: none */
     bool zygote_loaded;
+    bool zygote_proved; /* a worker of it has served: its death is no failure to start */
     bool zygote_gone; /* dead, to be closed in the next dispatch */
     uint64_t zygote_idle_since_ns; /* when its last worker ended */
     uint32_t failures; /* starts that failed in a row */

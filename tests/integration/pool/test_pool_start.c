@@ -131,6 +131,18 @@ static void an_initialiser_that_exits_is_quoted(void **state)
     expect_no_start(&fx, STATUS_FUNCTION_START_FAILED, "exit code 7; its last line: no licence");
 }
 
+static void an_initialiser_that_names_the_daemon_as_its_worker_is_found_out(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "init_lies", only_ok);
+    struct fx_run run;
+    fx_do(&fx, &run, "ok", "");
+    assert_int_equal(run.status, STATUS_FUNCTION_START_FAILED);
+    fx_expect_text(&run, "not its child");
+    fx_pool_close(&fx); /* and we are still alive */
+}
+
 static void a_probe_of_good_code_succeeds(void **state)
 {
     (void)state;
@@ -154,6 +166,7 @@ int main(void)
         cmocka_unit_test(an_initialiser_that_hangs_is_told_apart),
         cmocka_unit_test(an_initialiser_that_crashes_is_told_apart),
         cmocka_unit_test(an_initialiser_that_exits_is_quoted),
+        cmocka_unit_test(an_initialiser_that_names_the_daemon_as_its_worker_is_found_out),
         cmocka_unit_test(a_probe_of_good_code_succeeds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
