@@ -52,12 +52,16 @@ static void on_tick(struct loop_timer *timer, void *ctx)
 
 enum status pool_create(struct pool **out, const struct pool_config *config, struct err *err)
 {
-    if (access(config->zygote_program, X_OK) != 0)
+    char *program = realpath(config->zygote_program, NULL); /* it is started in another directory */
+    if (!program || access(program, X_OK) != 0)
+    {
+        free(program);
         return err_errno(err, STATUS_CONFIG_INVALID, errno, "the program of the zygotes, %s",
                          config->zygote_program);
+    }
     struct pool *pool = mem_zalloc(sizeof *pool);
     pool->config = *config;
-    pool->config.zygote_program = mem_strdup(config->zygote_program);
+    pool->config.zygote_program = program;
     if (!pool->config.start_timeout_ms) pool->config.start_timeout_ms = START_TIMEOUT_MS;
     if (!pool->config.workers_max) pool->config.workers_max = POOL_WORKERS_MAX;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
