@@ -137,6 +137,9 @@ enum status artifact_check(struct slice code, struct err *err)
     if (header.e_type != ET_DYN)
         return err_set(err, STATUS_ARTIFACT_INVALID, "the code is no shared library but %s",
                        type_name(header.e_type));
+    if (!within(header.e_shoff, header.e_shnum, header.e_shentsize, code.size))
+        return err_set(err, STATUS_ARTIFACT_INVALID,
+                       "the code is cut off: its section headers end behind the file");
     if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 ||
         !within(header.e_phoff, header.e_phnum, sizeof(Elf64_Phdr), code.size))
         return err_set(err, STATUS_ARTIFACT_INVALID, "the code is cut off or has a damaged ELF header");

@@ -124,12 +124,13 @@ static enum cli_exit transfer_run(struct transfer *transfer)
     if (result == CURLE_OK || transfer->stopped) return EXIT_DONE;
     const char *socket = buf_cstr(&transfer->socket);
     if (result == CURLE_COULDNT_CONNECT)
-        return cli_complain(
-            EXIT_UNREACHABLE,
-            "no node answers at %s\n       Start one with `stead serve`, or say where it is: --admin "
-            "PATH or --data DIR.",
-            socket);
-    return cli_complain(EXIT_UNREACHABLE, "the node at %s went away: %s", socket, curl_easy_strerror(result));
+        return cli_complain(EXIT_UNREACHABLE,
+                            "no node answers at %s (unavailable)\n       Start one with `stead serve`, or "
+                            "say where it is: --admin "
+                            "PATH or --data DIR.",
+                            socket);
+    return cli_complain(EXIT_UNREACHABLE, "the node at %s went away: %s (unavailable)", socket,
+                        curl_easy_strerror(result));
 }
 
 enum cli_exit client_stream(const struct cli_line *line, const struct client_request *request,
@@ -181,10 +182,13 @@ void client_show_error(const struct cli_line *line, const struct client_reply *r
         fwrite(reply->body.data, 1, reply->body.size, stdout);
         return;
     }
-    const char *message = NULL, *hint = NULL, *code = NULL, *invocation = NULL;
     json_t *json = json_loadb((const char *)reply->body.data, reply->body.size, 0, NULL);
-    if (json && json_unpack(json, "{s:{s:s, s:s, s?:s, s?:s}}", "error", "code", &code, "message", &message,
-                            "hint", &hint, "invocation", &invocation) == 0)
+    const json_t *error = json_object_get(json, "error");
+    const char *code = json_string_value(json_object_get(error, "code"));
+    const char *message = json_string_value(json_object_get(error, "message"));
+    const char *hint = json_string_value(json_object_get(error, "hint"));
+    const char *invocation = json_string_value(json_object_get(error, "invocation"));
+    if (code && message)
     {
         (void)cli_complain(EXIT_REFUSED, "%s (%s)", message, code);
         if (hint && *hint) fprintf(stderr, "       %s\n", hint);

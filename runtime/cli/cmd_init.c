@@ -24,14 +24,16 @@ static const char manifest_template[] =
 
 static const char code_template[] =
     "/* @NAME@.c - the functions of the app. */\n"
+    "#include <string.h>\n"
+    "\n"
     "#include <stead/stead.h>\n"
     "\n"
     "/* Greets the entity that it is addressed to and counts how often: the count is a row of that entity. "
     "*/\n"
     "STEAD_FUNCTION(greet)\n"
     "{\n"
-    "    const char *name = stead_entity(ctx);\n"
-    "    if (!*name) return stead_reject(ctx, 400, \"say whom to greet: /@NAME@/greet/NAME\");\n"
+    "    const char *name = *stead_entity(ctx) ? stead_entity(ctx) : \"world\";\n"
+    "    if (strlen(name) > 100) return stead_reject(ctx, 400, \"that is too long for a name\");\n"
     "    int64_t count = stead_add(ctx, \"greetings\", 1);\n"
     "    stead_log(ctx, STEAD_INFO, \"%s is greeted\", name);\n"
     "    return stead_reply(ctx, \"hello %s, for the %lld. time\\n\", name, (long long)count);\n"
@@ -59,7 +61,7 @@ static const char test_template[] =
     "    assert(strcmp(reply.body, \"hello ann, for the 2. time\\n\") == 0);\n"
     "\n"
     "    reply = stead_testkit_invoke(kit, stead_fn_greet, NULL);\n"
-    "    assert(reply.http_status == 400);\n"
+    "    assert(strcmp(reply.body, \"hello world, for the 1. time\\n\") == 0);\n"
     "    assert(strcmp(stead_testkit_get(kit, \"ann\", \"greetings\"), \"2\") == 0);\n"
     "\n"
     "    stead_testkit_destroy(kit);\n"
@@ -120,10 +122,11 @@ static void fill_in(struct buf *out, const char *text, const char *name, const c
     }
 }
 
-static enum cli_exit write_file(const char *name, const char *file, const char *content, const char *program)
+static enum cli_exit write_file(const char *dir, const char *file, const char *content, const char *name,
+                                const char *program)
 {
     struct buf path = BUF_INIT, text = BUF_INIT;
-    buf_printf(&path, "%s/", name);
+    buf_printf(&path, "%s/", dir);
     fill_in(&path, file, name, program);
     fill_in(&text, content, name, program);
     enum cli_exit code = EXIT_DONE;
@@ -148,19 +151,20 @@ enum cli_exit cmd_init(struct cli_line *line)
         {"stead.yaml", manifest_template}, {"@NAME@.c", code_template},    {"test_@NAME@.c", test_template},
         {"Makefile", make_template},       {"README.md", readme_template}, {".gitignore", ignore_template},
     };
-    const char *name = line->args[0];
+    const char *dir = line->args[0];
+    const char *slash = strrchr(dir, '/');
+    const char *name = slash ? slash + 1 : dir;
     if (!manifest_app_name_valid(slice_cstr(name)))
         return cli_complain(EXIT_USAGE,
                             "`%s` cannot be an app's name: 1 to %d of a-z, 0-9, - and _, a letter first",
                             name, BOUND_NAME_BYTES_MAX);
-    if (mkdir(name, 0777) != 0)
-        return cli_complain(EXIT_LOCAL, "make directory %s: %s", name, strerror(errno));
+    if (mkdir(dir, 0777) != 0) return cli_complain(EXIT_LOCAL, "make directory %s: %s", dir, strerror(errno));
     struct buf program = BUF_INIT;
     program_beside(&program, "stead");
     enum cli_exit code = EXIT_DONE;
     for (size_t i = 0; i < sizeof files / sizeof files[0] && code == EXIT_DONE; i++)
-        code = write_file(name, files[i].file, files[i].content, buf_cstr(&program));
+        code = write_file(dir, files[i].file, files[i].content, name, buf_cstr(&program));
     buf_fini(&program);
-    if (code == EXIT_DONE) printf("\ncd %s && stead dev\n", name);
+    if (code == EXIT_DONE) printf("\ncd %s && stead dev\n", dir);
     return code;
 }

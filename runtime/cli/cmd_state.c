@@ -131,9 +131,23 @@ static void show_field(struct table *table, const json_t *row, const char *field
     table_cell(table, "%s%.*s%s", !text && base64 ? "base64:" : "", (int)cut, shown, cut < size ? "..." : "");
 }
 
+/* {name: list} with --json, else the table. */
+static void show_end(const struct cli_line *line, const char *name, json_t *list, struct table *table)
+{
+    if (!line->json)
+    {
+        table_print(table);
+        return;
+    }
+    json_t *whole = json_pack("{s:O}", name, list);
+    output_json(whole);
+    json_decref(whole);
+}
+
 struct scan {
     const struct cli_line *line;
     struct table table;
+    json_t *rows; /* with --json */
     bool entities; /* show which */
     bool values;
 };
@@ -141,12 +155,7 @@ struct scan {
 static bool scan_row(void *ctx, json_t *row)
 {
     struct scan *scan = ctx;
-    if (scan->line->json)
-    {
-        (void)json_dumpf(row, stdout, JSON_COMPACT);
-        putchar('\n');
-        return true;
-    }
+    if (scan->line->json) return json_array_append(scan->rows, row) == 0;
     if (scan->entities) show_field(&scan->table, row, "entity");
     show_field(&scan->table, row, "name");
     table_cell(&scan->table, "%lld", (long long)json_integer_value(json_object_get(row, "bytes")));
@@ -159,7 +168,10 @@ enum cli_exit cmd_state_scan(struct cli_line *line)
     unsigned long limit;
     if (!cli_option_number(line, "limit", ROWS_DEFAULT, ROWS_LIMIT_MAX, &limit)) return EXIT_USAGE;
     struct target target = target_split(line->args[0]);
-    struct scan scan = {.line = line, .entities = !target.has_rest, .values = !cli_option(line, "keys")};
+    struct scan scan = {.line = line,
+                        .entities = !target.has_rest,
+                        .values = !cli_option(line, "keys"),
+                        .rows = json_array()};
     if (scan.entities && line->arg_count > 1)
         return cli_complain(EXIT_USAGE, "a PREFIX of row names needs an entity: APP/ENTITY PREFIX");
     struct buf query = BUF_INIT;
@@ -178,7 +190,8 @@ enum cli_exit cmd_state_scan(struct cli_line *line)
     if (scan.values) heads[count++] = "VALUE";
     table_init(&scan.table, heads);
     enum cli_exit code = pages_read(line, &query, limit, scan_row, &scan);
-    if (!line->json && code == EXIT_DONE) table_print(&scan.table);
+    if (code == EXIT_DONE) show_end(line, "rows", scan.rows, &scan.table);
+    json_decref(scan.rows);
     table_fini(&scan.table);
     buf_fini(&query);
     return code;
@@ -189,6 +202,7 @@ enum cli_exit cmd_state_scan(struct cli_line *line)
 struct entities {
     const struct cli_line *line;
     struct table table;
+    json_t *list; /* with --json */
     json_t *row; /* the first of the entity whose rows are being counted */
     unsigned long rows;
     unsigned long long bytes;
@@ -204,9 +218,7 @@ static void entity_end(struct entities *entities)
         json_t *base64 = json_object_get(entities->row, "entity_base64");
         json_t *shown = json_pack("{s:O, s:I, s:I}", text ? "entity" : "entity_base64", text ? text : base64,
                                   "rows", (json_int_t)entities->rows, "bytes", (json_int_t)entities->bytes);
-        (void)json_dumpf(shown, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(shown);
+        json_array_append_new(entities->list, shown);
     }
     else
     {
@@ -244,7 +256,7 @@ static bool entity_row(void *ctx, json_t *row)
 
 enum cli_exit cmd_state_ls(struct cli_line *line)
 {
-    struct entities entities = {.line = line};
+    struct entities entities = {.line = line, .list = json_array()};
     if (!cli_option_number(line, "limit", ROWS_DEFAULT, ROWS_LIMIT_MAX, &entities.limit)) return EXIT_USAGE;
     struct buf query = BUF_INIT;
     state_path(&query, slice_cstr(line->args[0]), "/rows?values=0");
@@ -254,7 +266,8 @@ enum cli_exit cmd_state_ls(struct cli_line *line)
     enum cli_exit code = pages_read(line, &query, ROWS_LIMIT_MAX, entity_row, &entities);
     if (code == EXIT_DONE) entity_end(&entities);
     json_decref(entities.row);
-    if (!line->json && code == EXIT_DONE) table_print(&entities.table);
+    if (code == EXIT_DONE) show_end(line, "entities", entities.list, &entities.table);
+    json_decref(entities.list);
     table_fini(&entities.table);
     buf_fini(&query);
     return code;

@@ -52,7 +52,7 @@ const struct cli_command cli_commands[] = {
      "Everything behind `serve` goes to steadd; `stead serve --help` lists its options.\n"
      "  stead serve --data ./.stead --listen 127.0.0.1:8080\n",
      NULL, 0, CLI_ARGS_MAX, true, cmd_serve},
-    {"init", "NAME", "make a new app that builds",
+    {"init", "[DIR/]NAME", "make a new app that builds",
      "Makes the directory NAME with stead.yaml, NAME.c, a Makefile, a unit test and a README.\n"
      "  stead init shop && cd shop && stead dev\n",
      NULL, 1, 1, false, cmd_init},

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "runtime/base/buf.h"
-#include "runtime/base/check.h"
 #include "runtime/base/suggest.h"
 #include "runtime/cli/cli.h"
 
@@ -189,14 +188,22 @@ static enum cli_exit command_unknown(const char *typed)
     return cli_complain(EXIT_USAGE, "there is no command `%s`; `stead help` lists them", typed);
 }
 
-/* "state ls" takes two words; *used tells how many. */
-static const struct cli_command *command_find(const char *first, const char *second, int *used)
+/* True when `word` begins commands of two words, as in "state ls". */
+static bool is_group(const char *word)
 {
+    size_t size = strlen(word);
+    for (const struct cli_command *command = cli_commands; command->name; command++)
+        if (strncmp(command->name, word, size) == 0 && command->name[size] == ' ') return true;
+    return false;
+}
+
+/* `second` may be NULL. */
+static const struct cli_command *command_find(const char *first, const char *second)
+{
+    size_t size = strlen(first);
     for (const struct cli_command *command = cli_commands; command->name; command++)
     {
-        size_t size = strlen(first);
         if (strncmp(command->name, first, size) != 0) continue;
-        *used = command->name[size] == ' ' ? 2 : 1;
         if (command->name[size] == 0) return command;
         if (command->name[size] == ' ' && second && strcmp(command->name + size + 1, second) == 0)
             return command;
@@ -225,9 +232,8 @@ enum cli_exit cmd_help(struct cli_line *line)
         print_commands();
         return EXIT_DONE;
     }
-    int used;
     const char *second = line->arg_count > 1 ? line->args[1] : NULL;
-    const struct cli_command *command = command_find(line->args[0], second, &used);
+    const struct cli_command *command = command_find(line->args[0], second);
     if (command)
     {
         print_command(command);
@@ -258,46 +264,41 @@ static enum cli_exit usage(const struct cli_command *command)
     return EXIT_USAGE;
 }
 
-/* `stead --admin PATH COMMAND`: what says which node is taken in front of the command too, for scripts that keep it in
- * one place. It becomes the environment, which the options of the command win over. True when *at has moved on. */
-static bool leading_option(char **argv, int *at)
+/* The command's own words, wherever they stand between common options: `stead --json state ls`. They are taken out of
+ * argv, so that what is left are options and arguments. */
+static const char *word_take(char **argv)
 {
-    static const char *const names[][2] = {{"--admin", "STEAD_ADMIN"}, {"--data", "STEAD_DATA"}};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    for (size_t i = 0; argv[i]; i++)
     {
-        size_t size = strlen(names[i][0]);
-        if (strncmp(argv[*at], names[i][0], size) != 0) continue;
-        char *attached = argv[*at][size] == '=' ? argv[*at] + size + 1 : NULL;
-        if (!attached && (argv[*at][size] != 0 || !argv[*at + 1])) continue;
-        CHECK(setenv(names[i][1], attached ? attached : argv[*at + 1], 1) == 0);
-        *at += attached ? 1 : 2;
-        return true;
+        if (argv[i][0] != '-')
+        {
+            const char *word = argv[i];
+            for (; argv[i]; i++) argv[i] = argv[i + 1];
+            return word;
+        }
+        const char *name = argv[i][1] == '-' ? argv[i] + 2 : "";
+        const struct cli_option *option = option_in(common_options, slice_cstr(name), 0);
+        if (option && option->value && argv[i + 1]) i++;
     }
-    return false;
+    return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    int at = 1;
-    while (at < argc && leading_option(argv, &at))
-    {
-    }
-    if (at == argc)
+    argv++;
+    bool version = argc > 1 && strcmp(argv[0], "--version") == 0;
+    bool help = argc > 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
+    const char *first = version || help ? *argv++ + 2 : word_take(argv);
+    if (help) first = "help";
+    if (!first)
     {
         print_commands();
         return EXIT_USAGE;
     }
-    const char *first = argv[at];
-    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) first = "help";
-    if (strcmp(first, "--version") == 0) first = "version";
-    int used = 1;
-    struct cli_line line = {.command = command_find(first, argv[at + 1], &used)};
-    if (!line.command)
-    {
-        if (complain_subcommand(first)) return EXIT_USAGE;
-        return command_unknown(first);
-    }
-    enum cli_exit code = line_parse(&line, argv + at + used);
+    const char *second = is_group(first) ? word_take(argv) : NULL;
+    struct cli_line line = {.command = command_find(first, second)};
+    if (!line.command) return complain_subcommand(first) ? EXIT_USAGE : command_unknown(first);
+    enum cli_exit code = line_parse(&line, argv);
     if (code != EXIT_DONE) return code;
     if (!line.command->raw && cli_option(&line, "help"))
     {

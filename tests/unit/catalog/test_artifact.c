@@ -106,6 +106,12 @@ static void a_file_that_was_cut_off_is_noticed(void **state)
     library.segments[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_offset = UINT64_MAX, .p_filesz = 2};
     assert_words(slice_make(&library, sizeof library), "is cut off");
     library = library_make();
+    library.header.e_shoff =
+        sizeof library - 63; /* the sections stand at the end: the last byte is missed there */
+    library.header.e_shnum = 1;
+    library.header.e_shentsize = 64;
+    assert_words(slice_make(&library, sizeof library), "is cut off: its section headers end behind the file");
+    library = library_make();
     library.header.e_phnum = 60000;
     assert_words(slice_make(&library, sizeof library), "is cut off or has a damaged ELF header");
     library.header.e_phoff = UINT64_MAX - 8;
