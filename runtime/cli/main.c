@@ -225,29 +225,32 @@ static bool complain_subcommand(const char *first)
     return found;
 }
 
-enum cli_exit cmd_help(struct cli_line *line)
+/* Of a command, or of all that begin with `first`. */
+static enum cli_exit help_show(const char *first, const char *second)
 {
-    if (line->arg_count == 0)
-    {
-        print_commands();
-        return EXIT_DONE;
-    }
-    const char *second = line->arg_count > 1 ? line->args[1] : NULL;
-    const struct cli_command *command = command_find(line->args[0], second);
+    const struct cli_command *command = command_find(first, second);
     if (command)
     {
         print_command(command);
         return EXIT_DONE;
     }
-    bool found = false;
-    size_t size = strlen(line->args[0]);
+    if (!is_group(first)) return command_unknown(first);
+    size_t size = strlen(first);
     for (command = cli_commands; command->name; command++)
-        if (strncmp(command->name, line->args[0], size) == 0 && command->name[size] == ' ')
-        {
-            printf("  stead %-8s %-24s %s\n", command->name, command->synopsis, command->summary);
-            found = true;
-        }
-    return found ? EXIT_DONE : command_unknown(line->args[0]);
+    {
+        if (strncmp(command->name, first, size) != 0 || command->name[size] != ' ') continue;
+        char left[64];
+        snprintf(left, sizeof left, "stead %s %s", command->name, command->synopsis);
+        printf("  %-40s %s\n", left, command->summary);
+    }
+    return EXIT_DONE;
+}
+
+enum cli_exit cmd_help(struct cli_line *line)
+{
+    if (line->arg_count > 0) return help_show(line->args[0], line->arg_count > 1 ? line->args[1] : NULL);
+    print_commands();
+    return EXIT_DONE;
 }
 
 enum cli_exit cmd_version(struct cli_line *line)
@@ -297,6 +300,8 @@ int main(int argc, char **argv)
     }
     const char *second = is_group(first) ? word_take(argv) : NULL;
     struct cli_line line = {.command = command_find(first, second)};
+    if (!line.command && is_group(first) && argv[0] && strcmp(argv[0], "--help") == 0)
+        return help_show(first, NULL);
     if (!line.command) return complain_subcommand(first) ? EXIT_USAGE : command_unknown(first);
     enum cli_exit code = line_parse(&line, argv);
     if (code != EXIT_DONE) return code;

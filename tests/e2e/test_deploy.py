@@ -22,8 +22,8 @@ GOOD = "app: bad\ncode: app.so\nfunctions:\n  - name: hello\n"
 # What is wrong -> (manifest, the words that must be said). The file is always named.
 MANIFESTS = {
     "empty": ("", ()),
-    "not YAML": ("app: [bad\n", ("line",)),
-    "a list": ("- app\n", ("line",)),
+    "not YAML": ("app: [bad\n", (":2: is not yaml",)),
+    "a list": ("- app\n", (":1:", "a list")),
     "no app": ("code: app.so\nfunctions:\n  - name: hello\n", ("app",)),
     "no code": ("app: bad\nfunctions:\n  - name: hello\n", ("code",)),
     "no functions": ("app: bad\ncode: app.so\n", ("functions",)),
@@ -48,8 +48,8 @@ MANIFESTS = {
     "a route that is not absolute": (
         GOOD + 'routes:\n  - { method: GET, path: "x", function: hello }\n', ("6", "path"),
     ),
-    "a route with braces in the middle": (
-        GOOD + 'routes:\n  - { method: GET, path: "/{x}/y", function: hello }\n', ("6", "path"),
+    "a route with the rest of the path in the middle": (
+        GOOD + 'routes:\n  - { method: GET, path: "/{x...}/y", function: hello }\n', ("6", "path"),
     ),
     "one route twice": (
         GOOD + 'routes:\n' + '  - { method: GET, path: "/x/{entity}", function: hello }\n' * 2, ("7", "/x/"),
