@@ -23,6 +23,7 @@
 #define BOUND_CHECKPOINT_BYTES (64 * MIB) /* log to replay, or pages that cannot be used again yet */
 #define BOUND_CHECKPOINT_MS 5000
 #define BOUND_RELAXED_SYNC_MS 10 /* what `relaxed` may lose by a power cut */
+#define BOUND_PARTITIONS_MAX 64 /* of one app: each has a data file, a committer and a zygote of its own */
 
 /* Frames between daemon and worker: a write set and its envelope. */
 #define BOUND_FRAME_BYTES_MAX (BOUND_WRITE_SET_BYTES_MAX + 80 * MIB)

@@ -79,6 +79,7 @@ static const cyaml_schema_field_t manifest_fields[] = {
     CYAML_FIELD_STRING_PTR("code", CYAML_FLAG_POINTER, struct manifest, code, 1, BOUND_PATH_BYTES_MAX),
     CYAML_FIELD_STRING_PTR("build", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, build, 1,
                            BOUND_BUILD_COMMAND_BYTES_MAX),
+    CYAML_FIELD_UINT("partitions", CYAML_FLAG_OPTIONAL, struct manifest, partitions),
     CYAML_FIELD_SEQUENCE_COUNT("functions", CYAML_FLAG_POINTER, struct manifest, functions, function_count,
                                &function_schema, 1, BOUND_FUNCTIONS_PER_APP_MAX),
     CYAML_FIELD_SEQUENCE_COUNT("routes", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, routes,
@@ -92,6 +93,7 @@ static const cyaml_schema_value_t manifest_schema = {
 
 /* No range but that of pool.min begins at 0, so 0 tells a field that was left out. */
 static const struct yaml_limit limits[] = {
+    {"partitions", 1, BOUND_PARTITIONS_MAX},
     {"functions[].timeout_ms", 1, BOUND_TIMEOUT_MS_MAX},
     {"functions[].memory_mb", MEMORY_MB_MIN, BOUND_MEMORY_MB_MAX},
     {"functions[].concurrency", 1, BOUND_CONCURRENCY_MAX},
@@ -295,6 +297,7 @@ static enum status manifest_check(const struct yaml_doc *doc, struct manifest *m
 {
     struct map names = MAP_INIT, routes = MAP_INIT;
     enum status status = check_app(doc, manifest, err);
+    fill(&manifest->partitions, 1);
     for (size_t i = 0; i < manifest->function_count && status == STATUS_OK; i++)
     {
         function_defaults(&manifest->functions[i]);

@@ -58,6 +58,7 @@ struct manifest {
     char *code;
     size_t code_line; /* where that stands, for complaints about the file */
     char *build; /* NULL when there is none */
+    uint32_t partitions; /* that the entities are spread over; each is one transactional space */
     struct manifest_function *functions;
     size_t function_count;
     struct manifest_route *routes;
