@@ -15,7 +15,6 @@ struct invoke {
     struct clock *clock;
     struct prng prng;
     uint64_t ident_high, ident_low; /* the next id */
-    uint32_t in_flight_max;
     struct invoke_stats stats;
     struct list over; /* invocations whose outcome is told in PHASE_REPLY */
 };
@@ -23,6 +22,7 @@ struct invoke {
 struct invoke_partition {
     struct invoke *engine;
     struct store *store;
+    uint32_t index, count; /* number of it, of how many */
     struct lanes lanes;
     struct map by_idempotency_key; /* record key -> the invocation in flight that will answer */
     struct metering *metering;

@@ -33,7 +33,6 @@ struct invoke *invoke_create(const struct invoke_config *config)
     struct invoke *engine = mem_zalloc(sizeof *engine);
     engine->loop = config->loop;
     engine->clock = config->clock;
-    engine->in_flight_max = config->invocations_max;
     prng_init(&engine->prng, config->seed);
     engine->ident_high = prng_next(&engine->prng);
     engine->ident_low = prng_next(&engine->prng) >> 16; /* room to count */
@@ -109,11 +108,14 @@ static void on_expiry(struct loop_timer *timer, void *ctx)
     store_submit(partition->store, &partition->expiry_commit);
 }
 
-struct invoke_partition *invoke_partition_open(struct invoke *engine, struct store *store)
+struct invoke_partition *invoke_partition_open(struct invoke *engine, struct store *store, uint32_t index,
+                                               uint32_t count)
 {
     struct invoke_partition *partition = mem_zalloc(sizeof *partition);
     partition->engine = engine;
     partition->store = store;
+    partition->index = index;
+    partition->count = count;
     partition->metering = metering_open(engine->loop, store);
     lanes_init(&partition->lanes);
     loop_timer_init(&partition->expiry, on_expiry, partition);
@@ -197,9 +199,6 @@ static struct invocation *invocation_create(struct invoke *engine, struct invoke
 static enum status admit(struct invocation *invocation, struct err *err)
 {
     const struct invoke_request *request = &invocation->request;
-    if (invocation->engine->stats.in_flight > invocation->engine->in_flight_max)
-        return err_set(err, STATUS_OVERLOADED, "%u invocations are in flight on this node, its limit",
-                       invocation->engine->in_flight_max);
     if (invocation->function->in_flight > invocation->function->queue_max)
         return err_set(err, STATUS_QUEUE_FULL, "function '%s' has %u invocations in flight, its limit",
                        invocation->function->name, invocation->function->queue_max);
@@ -378,7 +377,8 @@ static void invocation_send(struct invocation *invocation)
     frame->entity = request->entity;
     frame->timeout_ms = (uint32_t)left_ms;
     frame->chain = invocation->chain;
-    frame->validate = !invocation->first;
+    /* In one of several partitions reads are looked at too: rows of another one would seem not to exist. */
+    frame->validate = !invocation->first || invocation->partition->count > 1;
     frame->attempt = invocation->attempts;
     frame->method = request->method;
     frame->path = request->path;
@@ -445,10 +445,43 @@ static void invocation_again(struct invocation *invocation, uint32_t delay_ms)
 
 static void on_applied(struct store_commit *commit);
 
+/* One row key: does it belong to this partition? */
+static enum status row_is_ours(const struct invoke_partition *partition, struct slice key, struct err *err)
+{
+    struct slice entity, name;
+    if (!keyspace_row_split(key, &entity, &name)) return STATUS_OK; /* the end of a range */
+    uint32_t theirs = keyspace_partition(entity, partition->count);
+    if (theirs == partition->index) return STATUS_OK;
+    return err_set(err, STATUS_FOREIGN_PARTITION,
+                   "entity '%.*s' belongs to partition %u, the invocation runs in partition %u",
+                   SLICE_FMT(entity), theirs, partition->index);
+}
+
+static enum status rows_are_ours(const struct invocation *invocation, struct err *err)
+{
+    const struct invoke_partition *partition = invocation->partition;
+    if (partition->count == 1) return STATUS_OK;
+    struct write_entry write;
+    for (size_t offset = 0; write_set_next(invocation->result.writes, &offset, &write);)
+        TRY(row_is_ours(partition, write.key, err));
+    struct read_entry read;
+    for (size_t offset = 0; read_set_next(invocation->result.reads, &offset, &read);)
+    {
+        struct slice low, high, name;
+        bool one =
+            read.kind == READ_KEY || (keyspace_row_split(read.low, &low, &name) &&
+                                      keyspace_row_split(read.high, &high, &name) && slice_equal(low, high));
+        /* A scan over entities sees those of its own partition: that is what it asked for. */
+        if (one) TRY(row_is_ours(partition, read.low, err));
+    }
+    return STATUS_OK;
+}
+
 static enum status effects_check(const struct invocation *invocation, struct err *err)
 {
     TRY(write_set_check(invocation->result.writes, SPACE_ROWS, err));
-    return read_set_check(invocation->result.reads, SPACE_ROWS, err);
+    TRY(read_set_check(invocation->result.reads, SPACE_ROWS, err));
+    return rows_are_ours(invocation, err);
 }
 
 /* ---- its usage ---- */

@@ -83,22 +83,23 @@ struct invoke_config {
     struct loop *loop;
     struct clock *clock;
     uint64_t seed; /* of ids and jitter */
-    uint32_t invocations_max; /* in flight on the node */
 };
 
 struct invoke *invoke_create(const struct invoke_config *config);
 /* Everything must have ended. */
 void invoke_destroy(struct invoke *engine);
 
-/* A partition's entities, outcomes and meters over its open store, which is taken. */
-struct invoke_partition *invoke_partition_open(struct invoke *engine, struct store *store);
+/* A partition's entities, outcomes and meters over its open store, which is taken; number `index` of the app's `count`:
+ * what touches an entity of another one fails with FOREIGN_PARTITION. */
+struct invoke_partition *invoke_partition_open(struct invoke *engine, struct store *store, uint32_t index,
+                                               uint32_t count);
 /* When nothing is in flight: commits the last meters, closes the store, frees. */
 void invoke_partition_close(struct invoke_partition *partition);
 struct store *invoke_partition_store(const struct invoke_partition *partition);
 struct metering *invoke_partition_metering(const struct invoke_partition *partition);
 uint32_t invoke_partition_in_flight(const struct invoke_partition *partition);
 
-/* Starts one; refusals (QUEUE_FULL, OVERLOADED, INVALID_ARGUMENT, ENTITY_INVALID) come through `done` too.
+/* Starts one; refusals (QUEUE_FULL, INVALID_ARGUMENT, ENTITY_INVALID) come through `done` too.
  * `function` is one of `version`. */
 void invoke_start(struct invoke *engine, struct invoke_version *version, struct invoke_function *function,
                   const struct invoke_request *request, invoke_done_fn done, void *ctx);

@@ -84,7 +84,7 @@ static void on_version_unused(struct invoke_version *version)
     CONTAINER_OF(version, struct fixture, version)->version_unused = true;
 }
 
-static int setup(void **state)
+static int setup_partition(void **state, uint32_t index, uint32_t count)
 {
     struct fixture *fx = mem_zalloc(sizeof *fx);
     struct err err = ERR_INIT;
@@ -95,9 +95,8 @@ static int setup(void **state)
     loop_task_init(&fx->reap, on_reap, fx);
     struct store_config config = {.dir = fx->dir, .clock = clock_real(), .wake = on_wake, .wake_ctx = fx};
     assert_int_equal(store_open(&fx->store, &config, &err), STATUS_OK);
-    fx->engine = invoke_create(
-        &(struct invoke_config){.loop = fx->loop, .clock = clock_real(), .seed = 1, .invocations_max = 100});
-    fx->partition = invoke_partition_open(fx->engine, fx->store);
+    fx->engine = invoke_create(&(struct invoke_config){.loop = fx->loop, .clock = clock_real(), .seed = 1});
+    fx->partition = invoke_partition_open(fx->engine, fx->store, index, count);
     fx->function =
         (struct invoke_function){.name = "add", .timeout_ms = 60000, .memory_mb = 64, .queue_max = 50};
     fx->version = (struct invoke_version){
@@ -109,6 +108,17 @@ static int setup(void **state)
     };
     *state = fx;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_partition(state, 0, 1);
+}
+
+/* A partition to which entity "x" does not belong. */
+static int setup_foreign(void **state)
+{
+    return setup_partition(state, 1 - keyspace_partition(SLICE("x"), 2), 2);
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
@@ -388,6 +398,31 @@ static void a_write_outside_of_the_rows_is_refused(void **state)
     buf_fini(&writes);
 }
 
+static void rows_of_another_partition_are_refused_and_both_are_named(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a, b;
+    struct effects e;
+    char want[100];
+    uint32_t theirs = keyspace_partition(SLICE("x"), 2);
+    snprintf(want, sizeof want, "entity 'x' belongs to partition %u, the invocation runs in partition %u",
+             theirs, 1 - theirs);
+    start(fx, &a, "");
+    end(taken(), STATUS_OK, effects(&e, "n", "1", ""));
+    effects_fini(&e);
+    until_answered(fx, &a);
+    assert_int_equal(a.status, STATUS_FOREIGN_PARTITION);
+    assert_string_equal(a.message, want);
+    /* A read would find nothing there: that must not look like an answer. */
+    start(fx, &b, "");
+    struct pool_run *run = taken();
+    assert_true(run->invoke->validate);
+    end(run, STATUS_OK, effects(&e, "n", NULL, "nothing there"));
+    effects_fini(&e);
+    until_answered(fx, &b);
+    assert_int_equal(b.status, STATUS_FOREIGN_PARTITION);
+}
+
 static void the_same_idempotency_key_gives_the_first_outcome_again(void **state)
 {
     struct fixture *fx = *state;
@@ -542,6 +577,8 @@ int main(void)
         PROMISE(what_had_not_begun_when_its_worker_died_runs_elsewhere),
         PROMISE(a_failed_function_keeps_nothing_and_tells_its_own_words),
         PROMISE(a_write_outside_of_the_rows_is_refused),
+        cmocka_unit_test_setup_teardown(rows_of_another_partition_are_refused_and_both_are_named,
+                                        setup_foreign, teardown),
         PROMISE(the_same_idempotency_key_gives_the_first_outcome_again),
         PROMISE(a_failure_is_not_remembered_so_that_the_request_can_be_repeated),
         PROMISE(past_its_limit_a_function_refuses_at_once),
