@@ -5,6 +5,8 @@
 // requests. Deployments need a gateway of their own with body_bytes_max above BOUND_ARTIFACT_BYTES_MAX. Whoever reaches the listener may do everything: the socket file's mode is the lock.
 #pragma once
 
+#include <stdint.h>
+
 #include "runtime/base/buf.h"
 #include "runtime/base/slice.h"
 
@@ -20,8 +22,10 @@ struct store;
 /* What the node does for the admin API. All are called on the loop. */
 struct admin_ports {
     void *ctx;
-    /* The store of an app's state, open as long as the app exists; NULL when there is none (of this name). */
-    struct store *(*store)(void *ctx, struct slice app);
+    /* How many partitions the app's state has; 0 when there is none (of this name). */
+    uint32_t (*partitions)(void *ctx, struct slice app);
+    /* The store of one of them, open as long as the app exists. */
+    struct store *(*store)(void *ctx, struct slice app, uint32_t partition);
     /* Runs a function for the exchange and answers it with exactly what the function replied, or with the error; the
      * exchange's own headers and body are the input. `entity` may be empty. The slices are borrowed for the call. */
     void (*invoke)(void *ctx, struct http_exchange *exchange, struct slice app, struct slice function,

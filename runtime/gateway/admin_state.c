@@ -17,14 +17,31 @@ enum {
     PAGE_BYTES_MAX = 4 * 1024 * 1024, /* a page ends behind the row that exceeds it */
 };
 
-static struct store *store_of(struct admin_call *call)
+/* How many partitions there are; answers when there are none. */
+static uint32_t partitions_of(struct admin_call *call)
 {
     const struct admin_ports *ports = &call->admin->config.ports;
-    struct store *store = ports->store(ports->ctx, call->app);
-    if (!store)
+    uint32_t partitions = ports->partitions(ports->ctx, call->app);
+    if (partitions == 0)
         admin_fail(call->exchange, STATUS_READ_ONLY, "the state of app `%.*s` is not open",
                    SLICE_FMT(call->app));
-    return store;
+    return partitions;
+}
+
+static struct store *store_at(struct admin_call *call, uint32_t partition)
+{
+    const struct admin_ports *ports = &call->admin->config.ports;
+    return ports->store(ports->ctx, call->app, partition);
+}
+
+/* The store that has this row; answers when there is none. */
+static struct store *store_of(struct admin_call *call, struct slice key)
+{
+    struct slice entity, name;
+    uint32_t partitions = partitions_of(call);
+    if (partitions == 0) return NULL;
+    CHECK(keyspace_row_split(key, &entity, &name));
+    return store_at(call, keyspace_partition(entity, partitions));
 }
 
 /* The key that ?entity and ?name mean; answers and returns false when it is none. */
@@ -43,9 +60,14 @@ static bool row_key(struct admin_call *call, struct buf *key)
 
 void admin_state_get(struct admin_call *call)
 {
-    struct store *store = store_of(call);
     struct buf key = BUF_INIT;
-    if (!store || !row_key(call, &key)) return;
+    if (!row_key(call, &key)) return;
+    struct store *store = store_of(call, buf_view(&key));
+    if (!store)
+    {
+        buf_fini(&key);
+        return;
+    }
     struct store_snapshot *snapshot = store_snapshot_take(store);
     struct slice value;
     struct err err = ERR_INIT;
@@ -97,9 +119,7 @@ static void on_durable(struct store_commit *commit)
 
 static void write_row(struct admin_call *call, enum write_op op)
 {
-    struct store *store = store_of(call);
     struct buf key = BUF_INIT;
-    if (!store) return;
     struct slice value = op == WRITE_PUT ? call->request->body : SLICE_EMPTY;
     if (value.size > BOUND_VALUE_BYTES_MAX)
     {
@@ -108,6 +128,12 @@ static void write_row(struct admin_call *call, enum write_op op)
         return;
     }
     if (!row_key(call, &key)) return;
+    struct store *store = store_of(call, buf_view(&key));
+    if (!store)
+    {
+        buf_fini(&key);
+        return;
+    }
     struct change *change = mem_zalloc(sizeof *change);
     change->exchange = call->exchange;
     write_set_append(&change->writes, &(struct write_entry){op, buf_view(&key), value});
@@ -131,13 +157,21 @@ void admin_state_delete(struct admin_call *call)
 
 /* ---- pages ---- */
 
+/* Rows as found, of all partitions; each partition gives at most one more than the page may have. */
+struct found {
+    struct slice key; /* owned */
+    json_t *row;
+};
+
 struct page {
-    json_t *rows;
+    struct buf found; /* of struct found */
+    bool values; /* else only the keys */
+    uint64_t limit;
+    /* Of the partition that is being scanned. */
     uint64_t left;
     size_t bytes;
-    bool values; /* else only the keys */
-    struct buf last; /* the row key that the next page begins behind */
-    bool more;
+    /* The first key at which a partition had to stop: what lies behind it is not known everywhere. */
+    struct buf stop;
 };
 
 /* {field: text}, or {field_base64: ...} for bytes that are no text. */
@@ -166,20 +200,39 @@ static bool page_row(void *ctx, struct slice key, struct slice value)
     if (!keyspace_row_split(key, &entity, &name)) return true;
     if (page->left == 0 || page->bytes > PAGE_BYTES_MAX)
     {
-        page->more = true;
+        if (page->stop.size == 0 || slice_compare(key, buf_view(&page->stop)) < 0)
+        {
+            buf_reset(&page->stop);
+            buf_append(&page->stop, key);
+        }
         return false;
     }
-    json_t *row = json_object();
-    put_bytes(row, "entity", entity);
-    put_bytes(row, "name", name);
-    if (page->values) put_bytes(row, "value", value);
-    json_object_set_new(row, "bytes", json_integer((json_int_t)value.size));
-    json_array_append_new(page->rows, row);
+    struct found found = {.key = slice_make(mem_dup(key), key.size), .row = json_object()};
+    put_bytes(found.row, "entity", entity);
+    put_bytes(found.row, "name", name);
+    if (page->values) put_bytes(found.row, "value", value);
+    json_object_set_new(found.row, "bytes", json_integer((json_int_t)value.size));
+    buf_append(&page->found, slice_make(&found, sizeof found));
     page->left--;
     page->bytes += key.size + (page->values ? value.size : 0);
-    buf_reset(&page->last);
-    buf_append(&page->last, key);
     return true;
+}
+
+static enum status page_scan(struct admin_call *call, struct page *page, uint32_t partition, struct slice low,
+                             struct slice high, struct err *err)
+{
+    struct store *store = store_at(call, partition);
+    struct store_snapshot *snapshot = store_snapshot_take(store);
+    page->left = page->limit;
+    page->bytes = 0;
+    enum status status = store_scan(snapshot, low, high, page_row, page, err);
+    store_snapshot_release(store, snapshot);
+    return status;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return slice_compare(((const struct found *)a)->key, ((const struct found *)b)->key);
 }
 
 /* [low, high) of ?entity and ?prefix, or of ?entity_prefix. */
@@ -218,42 +271,74 @@ static enum status page_after(struct admin_call *call, struct buf *low, struct e
     return STATUS_OK;
 }
 
-static json_t *page_next(const struct page *page)
+static json_t *next_of(struct slice last)
 {
-    if (!page->more) return json_null();
     struct buf hex = BUF_INIT;
-    size_t size = page->last.size * 2 + 1;
+    size_t size = last.size * 2 + 1;
     char *out = buf_reserve(&hex, size);
-    json_t *next = json_string(sodium_bin2hex(out, size, page->last.data, page->last.size));
+    json_t *next = json_string(sodium_bin2hex(out, size, last.data, last.size));
     buf_fini(&hex);
     return next;
 }
 
+/* The page in key order, over all partitions. */
+static json_t *page_json(struct page *page)
+{
+    struct found *found = (struct found *)page->found.data;
+    size_t count = page->found.size / sizeof *found, shown = 0;
+    json_t *rows = json_array();
+    if (count > 0) qsort(found, count, sizeof *found, by_key);
+    while (shown < count && shown < page->limit &&
+           (page->stop.size == 0 || slice_compare(found[shown].key, buf_view(&page->stop)) < 0))
+        json_array_append(rows, found[shown++].row);
+    bool more = shown < count || page->stop.size > 0;
+    json_t *next = more && shown > 0 ? next_of(found[shown - 1].key) : json_null();
+    return json_pack("{s:o, s:o}", "rows", rows, "next", next);
+}
+
+static void page_fini(struct page *page)
+{
+    struct found *found = (struct found *)page->found.data;
+    for (size_t i = 0; i < page->found.size / sizeof *found; i++)
+    {
+        free((void *)found[i].key.data);
+        json_decref(found[i].row);
+    }
+    buf_fini(&page->found);
+    buf_fini(&page->stop);
+}
+
+/* The only partition that can have what is asked for, or all. */
+static void page_partitions(struct admin_call *call, uint32_t count, uint32_t *first, uint32_t *last)
+{
+    struct slice entity;
+    *first = 0;
+    *last = count - 1;
+    if (admin_query(call, "entity", &entity)) *first = *last = keyspace_partition(entity, count);
+}
+
 void admin_state_rows(struct admin_call *call)
 {
-    struct store *store = store_of(call);
+    uint32_t partitions = partitions_of(call);
     uint64_t limit, values;
-    if (!store || !admin_query_number(call, "limit", ROWS_DEFAULT, ROWS_MAX, &limit) ||
+    if (partitions == 0 || !admin_query_number(call, "limit", ROWS_DEFAULT, ROWS_MAX, &limit) ||
         !admin_query_number(call, "values", 1, 1, &values))
         return;
     struct buf low = BUF_INIT, high = BUF_INIT;
-    struct page page = {.rows = json_array(), .left = limit, .values = values != 0};
+    struct page page = {.limit = limit, .values = values != 0};
     struct err err = ERR_INIT;
+    uint32_t first, last;
+    page_partitions(call, partitions, &first, &last);
     enum status status = page_range(call, &low, &high, &err);
     if (status == STATUS_OK) status = page_after(call, &low, &err);
-    if (status == STATUS_OK && slice_compare(buf_view(&low), buf_view(&high)) < 0)
-    {
-        struct store_snapshot *snapshot = store_snapshot_take(store);
-        status = store_scan(snapshot, buf_view(&low), buf_view(&high), page_row, &page, &err);
-        store_snapshot_release(store, snapshot);
-    }
+    bool empty = status == STATUS_OK && slice_compare(buf_view(&low), buf_view(&high)) >= 0;
+    for (uint32_t i = first; i <= last && status == STATUS_OK && !empty; i++)
+        status = page_scan(call, &page, i, buf_view(&low), buf_view(&high), &err);
     if (status == STATUS_OK)
-        admin_reply_json(call->exchange, 200,
-                         json_pack("{s:O, s:o}", "rows", page.rows, "next", page_next(&page)));
+        admin_reply_json(call->exchange, 200, page_json(&page));
     else
         admin_fail_err(call->exchange, status, &err);
-    json_decref(page.rows);
-    buf_fini(&page.last);
+    page_fini(&page);
     buf_fini(&low);
     buf_fini(&high);
 }

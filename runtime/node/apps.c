@@ -28,26 +28,37 @@ struct apps {
         *tried; /* probed and not switched to yet; at most one, deployments run one after another */
 };
 
+/* One of an app's partitions. */
+struct part {
+    struct app *app;
+    struct store *store; /* of `partition`, once that is open */
+    struct loop_task reap; /* posted by the committer */
+    struct invoke_partition *partition;
+};
+
 struct app {
     struct apps *apps;
     char *name;
-    struct store *store;
-    struct loop_task reap; /* posted by the committer */
-    struct invoke_partition *partition;
     uint32_t versions; /* that have not ended yet */
     /* A removal which waits for the last version to end. */
     deploy_on_erased_fn erased;
     void *erased_ctx;
     struct loop_task erase;
+    uint32_t partitions;
+    struct part parts[];
 };
 
-/* A catalog version that runs. */
+/* A catalog version that runs: in each partition. */
 struct version {
-    struct invoke_version running;
     struct app *app;
     struct catalog_version *catalog;
     deploy_on_probed_fn probed;
     void *probed_ctx;
+    uint32_t running; /* partitions in which it has not ended yet */
+    struct version_part {
+        struct invoke_version invoke;
+        struct version *version;
+    } parts[];
 };
 
 struct apps *apps_create(const struct apps_config *config)
@@ -63,19 +74,14 @@ struct apps *apps_create(const struct apps_config *config)
 
 static void on_reap(struct loop_task *task, void *ctx)
 {
-    struct app *app = ctx;
-    store_reap(app->store);
+    struct part *part = ctx;
+    store_reap(part->store);
 }
 
 static void on_store_wake(void *ctx)
 {
-    struct app *app = ctx;
-    loop_post(app->apps->config.loop, &app->reap);
-}
-
-static void app_path(const struct apps *apps, const char *name, const char *below, struct buf *path)
-{
-    buf_printf(path, "%s/%s%s", apps->dir, name, below);
+    struct part *part = ctx;
+    loop_post(part->app->apps->config.loop, &part->reap);
 }
 
 static enum status make_dir(const char *path, struct err *err)
@@ -86,50 +92,92 @@ static enum status make_dir(const char *path, struct err *err)
     return STATUS_OK;
 }
 
+/* How many partitions the state on disk has; 0: there is none. */
+static uint32_t partitions_on_disk(const char *app_dir)
+{
+    uint32_t count = 0;
+    struct buf path = BUF_INIT;
+    do
+    {
+        buf_reset(&path);
+        buf_printf(&path, "%s/p%u", app_dir, count);
+    } while (access(buf_cstr(&path), F_OK) == 0 && ++count);
+    buf_fini(&path);
+    return count;
+}
+
+static enum status partitions_check(const char *name, uint32_t have, uint32_t want, struct err *err)
+{
+    if (have == 0 || have == want) return STATUS_OK;
+    return err_set(err, STATUS_MANIFEST_INVALID,
+                   "partitions: the state of app '%s' has %u, the manifest says %u; to change it, export the "
+                   "state, remove "
+                   "the app with its state, deploy and import (`stead state export`, `stead remove --state`, "
+                   "`stead deploy`, "
+                   "`stead state import`)",
+                   name, have, want);
+}
+
+static enum status part_open(struct app *app, uint32_t index, const char *app_dir, struct err *err)
+{
+    struct part *part = &app->parts[index];
+    part->app = app;
+    loop_task_init(&part->reap, on_reap, part);
+    struct buf path = BUF_INIT;
+    buf_printf(&path, "%s/p%u", app_dir, index);
+    struct store_config config = {
+        .dir = buf_cstr(&path),
+        .map_bytes = app->apps->config.map_bytes,
+        .clock = app->apps->config.clock,
+        .wake = on_store_wake,
+        .wake_ctx = part,
+        .unchecked = app->apps->config.unchecked,
+    };
+    enum status status = store_open(&part->store, &config, err);
+    buf_fini(&path);
+    if (status != STATUS_OK) return err_wrap(err, status, "partition %u", index);
+    part->partition = invoke_partition_open(app->apps->config.engine, part->store, index, app->partitions);
+    return STATUS_OK;
+}
+
 static void app_free(struct app *app)
 {
+    for (uint32_t i = 0; i < app->partitions; i++)
+    {
+        if (app->parts[i].partition) invoke_partition_close(app->parts[i].partition); /* and its store */
+    }
     free(app->name);
     free(app);
 }
 
-/* The app of this name with its store open; opened when it is not. */
-static enum status app_open(struct apps *apps, const char *name, struct app **out, struct err *err)
+/* The app of this name with its stores open; opened when they are not. */
+static enum status app_open(struct apps *apps, const char *name, uint32_t partitions, struct app **out,
+                            struct err *err)
 {
     struct app *app = map_get(&apps->by_name, slice_cstr(name));
     if (app)
     {
+        TRY(partitions_check(name, app->partitions, partitions, err));
         *out = app;
         return STATUS_OK;
     }
-    app = mem_zalloc(sizeof *app);
+    struct buf dir = BUF_INIT;
+    buf_printf(&dir, "%s/%s", apps->dir, name);
+    app = mem_zalloc(sizeof *app + partitions * sizeof app->parts[0]);
     app->apps = apps;
     app->name = mem_strdup(name);
-    loop_task_init(&app->reap, on_reap, app);
-
-    struct buf path = BUF_INIT;
-    app_path(apps, name, "", &path);
-    enum status status = make_dir(apps->dir, err);
-    if (status == STATUS_OK) status = make_dir(buf_cstr(&path), err);
-    if (status == STATUS_OK)
-    {
-        buf_append_cstr(&path, "/p0");
-        struct store_config config = {
-            .dir = buf_cstr(&path),
-            .map_bytes = apps->config.map_bytes,
-            .clock = apps->config.clock,
-            .wake = on_store_wake,
-            .wake_ctx = app,
-            .unchecked = apps->config.unchecked,
-        };
-        status = store_open(&app->store, &config, err);
-    }
-    buf_fini(&path);
+    app->partitions = partitions;
+    enum status status = partitions_check(name, partitions_on_disk(buf_cstr(&dir)), partitions, err);
+    if (status == STATUS_OK) status = make_dir(apps->dir, err);
+    if (status == STATUS_OK) status = make_dir(buf_cstr(&dir), err);
+    for (uint32_t i = 0; i < partitions && status == STATUS_OK; i++)
+        status = part_open(app, i, buf_cstr(&dir), err);
+    buf_fini(&dir);
     if (status != STATUS_OK)
     {
         app_free(app);
-        return err_wrap(err, status, "state of app '%s'", name);
+        return status == STATUS_MANIFEST_INVALID ? status : err_wrap(err, status, "state of app '%s'", name);
     }
-    app->partition = invoke_partition_open(apps->config.engine, app->store);
     map_put(&apps->by_name, slice_cstr(name), app);
     *out = app;
     return STATUS_OK;
@@ -139,35 +187,52 @@ static void app_close(struct app *app)
 {
     CHECK(app->versions == 0);
     (void)map_remove(&app->apps->by_name, slice_cstr(app->name));
-    invoke_partition_close(app->partition); /* and the store */
     app_free(app);
 }
 
-struct store *apps_store(struct apps *apps, struct slice app)
+uint32_t apps_partitions(struct apps *apps, struct slice app)
 {
     struct app *found = map_get(&apps->by_name, app);
-    return found ? found->store : NULL;
+    return found ? found->partitions : 0;
+}
+
+struct store *apps_store(struct apps *apps, struct slice app, uint32_t partition)
+{
+    struct app *found = map_get(&apps->by_name, app);
+    return found && partition < found->partitions ? found->parts[partition].store : NULL;
+}
+
+struct metering *apps_metering(struct apps *apps, struct slice app, uint32_t partition)
+{
+    struct app *found = map_get(&apps->by_name, app);
+    return found && partition < found->partitions
+               ? invoke_partition_metering(found->parts[partition].partition)
+               : NULL;
 }
 
 /* ---- versions ---- */
 
-static void on_erase(struct loop_task *task, void *ctx);
-
-static void on_deployment_closed(void *ctx)
+static void version_part_ended(struct version *version)
 {
-    struct version *version = ctx;
     struct app *app = version->app;
+    if (--version->running > 0) return;
     catalog_version_unref(version->catalog);
-    free(version->running.functions);
     free(version);
     app->versions--;
     if (app->versions == 0 && app->erased) loop_post(app->apps->config.loop, &app->erase);
 }
 
-static void on_version_unused(struct invoke_version *running)
+static void on_deployment_closed(void *ctx)
 {
-    struct version *version = CONTAINER_OF(running, struct version, running);
-    pool_deployment_close(running->deployment, on_deployment_closed, version);
+    struct version_part *part = ctx;
+    free(part->invoke.functions);
+    version_part_ended(part->version);
+}
+
+static void on_version_unused(struct invoke_version *invoke)
+{
+    struct version_part *part = CONTAINER_OF(invoke, struct version_part, invoke);
+    pool_deployment_close(invoke->deployment, on_deployment_closed, part);
 }
 
 static uint32_t sum_u32(uint32_t a, uint32_t b)
@@ -175,67 +240,96 @@ static uint32_t sum_u32(uint32_t a, uint32_t b)
     return a > UINT32_MAX - b ? UINT32_MAX : a + b;
 }
 
-/* What the pool must know of the functions: their workers are shared by the app, so the widest limits count. */
-static enum status deployment_open(struct apps *apps, struct app *app, struct version *version,
-                                   struct err *err)
+static uint32_t min_u32(uint32_t a, uint32_t b)
 {
-    const struct manifest *manifest = version->catalog->manifest;
+    return a < b ? a : b;
+}
+
+/* What the pool must know of the functions: their workers are shared by the app, so the widest limits count. */
+static enum status deployment_open(struct app *app, uint32_t index, const struct catalog_version *catalog,
+                                   struct pool_deployment **deployment, struct err *err)
+{
+    const struct manifest *manifest = catalog->manifest;
     struct buf path = BUF_INIT;
-    artifact_path(&path, apps->artifacts, &version->catalog->artifact);
+    artifact_path(&path, app->apps->artifacts, &catalog->artifact);
     struct pool_function *functions = mem_zalloc(manifest->function_count * sizeof *functions);
     struct pool_spec spec = {
         .app = app->name,
-        .version = version->catalog->id,
+        .version = catalog->id,
         .artifact = buf_cstr(&path),
-        .data_fd = store_data_fd(app->store),
+        .artifact_name = manifest->code,
+        .data_fd = store_data_fd(app->parts[index].store),
         .functions = functions,
         .function_count = manifest->function_count,
     };
     for (size_t i = 0; i < manifest->function_count; i++)
     {
         const struct manifest_function *from = &manifest->functions[i];
+        uint32_t workers = min_u32(from->pool.max, from->concurrency);
         functions[i] = (struct pool_function){.name = from->name, .memory_mb = from->memory_mb};
         if (from->pool.min > spec.workers_min) spec.workers_min = from->pool.min;
-        if (from->pool.max > spec.workers_max) spec.workers_max = from->pool.max;
+        if (workers > spec.workers_max) spec.workers_max = workers;
         if (from->pool.idle_ms > spec.idle_ms) spec.idle_ms = from->pool.idle_ms;
         spec.queue_max = sum_u32(spec.queue_max, sum_u32(from->queue, from->concurrency));
     }
-    enum status status = pool_deployment_open(apps->config.pool, &spec, &version->running.deployment, err);
+    enum status status = pool_deployment_open(app->apps->config.pool, &spec, deployment, err);
     free(functions);
     buf_fini(&path);
     return status;
 }
 
-static enum status version_open(struct apps *apps, struct app *app, struct catalog_version *catalog,
-                                struct version **out, struct err *err)
+static struct invoke_function *functions_of(const struct manifest *manifest)
 {
-    const struct manifest *manifest = catalog->manifest;
-    struct version *version = mem_zalloc(sizeof *version);
-    version->app = app;
-    version->catalog = catalog;
-    enum status status = deployment_open(apps, app, version, err);
-    if (status != STATUS_OK)
-    {
-        free(version);
-        return status;
-    }
-    catalog_version_ref(catalog);
-    app->versions++;
-    struct invoke_version *running = &version->running;
-    running->partition = app->partition;
-    running->refs = 1;
-    running->on_unused = on_version_unused;
-    running->functions_count = manifest->function_count;
-    running->functions = mem_zalloc(manifest->function_count * sizeof *running->functions);
+    struct invoke_function *functions = mem_zalloc(manifest->function_count * sizeof *functions);
     for (size_t i = 0; i < manifest->function_count; i++)
     {
         const struct manifest_function *from = &manifest->functions[i];
-        struct invoke_function *to = &running->functions[i];
+        struct invoke_function *to = &functions[i];
         snprintf(to->name, sizeof to->name, "%s", from->name);
         to->timeout_ms = from->timeout_ms;
         to->memory_mb = from->memory_mb;
         to->relaxed = from->durability == DURABILITY_RELAXED;
         to->queue_max = sum_u32(from->queue, from->concurrency);
+    }
+    return functions;
+}
+
+static enum status version_part_open(struct version *version, uint32_t index, struct err *err)
+{
+    struct version_part *part = &version->parts[index];
+    part->version = version;
+    TRY(deployment_open(version->app, index, version->catalog, &part->invoke.deployment, err));
+    part->invoke.partition = version->app->parts[index].partition;
+    part->invoke.refs = 1;
+    part->invoke.on_unused = on_version_unused;
+    part->invoke.functions = functions_of(version->catalog->manifest);
+    part->invoke.functions_count = version->catalog->manifest->function_count;
+    version->running++;
+    return STATUS_OK;
+}
+
+/* Drops the node's references: it ends with its last invocation. */
+static void version_drop(struct version *version)
+{
+    uint32_t parts = version->running;
+    for (uint32_t i = 0; i < parts; i++) invoke_version_unref(&version->parts[i].invoke);
+}
+
+static enum status version_open(struct app *app, struct catalog_version *catalog, struct version **out,
+                                struct err *err)
+{
+    struct version *version = mem_zalloc(sizeof *version + app->partitions * sizeof version->parts[0]);
+    version->app = app;
+    version->catalog = catalog_version_ref(catalog);
+    app->versions++;
+    for (uint32_t i = 0; i < app->partitions; i++)
+    {
+        enum status status = version_part_open(version, i, err);
+        if (status == STATUS_OK) continue;
+        version->running++; /* held until what was opened has been told to go */
+        for (uint32_t opened = 0; opened < i; opened++) invoke_version_unref(&version->parts[opened].invoke);
+        version_part_ended(version);
+        return status;
     }
     *out = version;
     return STATUS_OK;
@@ -272,7 +366,7 @@ static void tried_drop(struct apps *apps)
     if (!apps->tried) return;
     struct version *version = apps->tried;
     apps->tried = NULL;
-    invoke_version_unref(&version->running);
+    version_drop(version);
 }
 
 static void on_probed(void *ctx, enum status status, const struct err *err)
@@ -292,8 +386,8 @@ void apps_probe(void *ctx, struct catalog_version *catalog, const char *path, de
     struct app *app;
     struct err err = ERR_INIT;
     tried_drop(apps); /* of a deployment whose commit failed */
-    enum status status = app_open(apps, catalog->manifest->app, &app, &err);
-    if (status == STATUS_OK) status = version_open(apps, app, catalog, &apps->tried, &err);
+    enum status status = app_open(apps, catalog->manifest->app, catalog->manifest->partitions, &app, &err);
+    if (status == STATUS_OK) status = version_open(app, catalog, &apps->tried, &err);
     if (status != STATUS_OK)
     {
         fail_later(apps, done, done_ctx, &err);
@@ -301,7 +395,8 @@ void apps_probe(void *ctx, struct catalog_version *catalog, const char *path, de
     }
     apps->tried->probed = done;
     apps->tried->probed_ctx = done_ctx;
-    pool_deployment_probe(apps->tried->running.deployment, on_probed, apps->tried);
+    /* The same code in all partitions: one of them tells. */
+    pool_deployment_probe(apps->tried->parts[0].invoke.deployment, on_probed, apps->tried);
 }
 
 void apps_on_switch(void *ctx, const char *name, struct catalog_version *catalog)
@@ -317,21 +412,24 @@ void apps_on_switch(void *ctx, const char *name, struct catalog_version *catalog
     {
         struct app *app;
         struct err err = ERR_INIT;
-        enum status status = app_open(apps, name, &app, &err);
-        if (status == STATUS_OK) status = version_open(apps, app, catalog, &version, &err);
+        enum status status = app_open(apps, name, catalog->manifest->partitions, &app, &err);
+        if (status == STATUS_OK) status = version_open(app, catalog, &version, &err);
         /* Its state was open and its code is kept: what is left to fail here are defects and the memory. */
         if (status != STATUS_OK)
             log_error("apps.switch", "app=%s version=%s code=%s %s", name, catalog->id, status_code(status),
                       err_text(&err));
     }
-    router_switch(apps->config.router, slice_cstr(name), version ? &version->running : NULL);
+    struct invoke_version *parts[BOUND_PARTITIONS_MAX];
+    uint32_t count = version ? version->app->partitions : 0;
+    for (uint32_t i = 0; i < count; i++) parts[i] = &version->parts[i].invoke;
+    router_switch(apps->config.router, slice_cstr(name), parts, count);
     log_info("apps.switched", "app=%s version=%s", name, catalog ? catalog->id : "none");
 }
 
 enum status apps_start(struct apps *apps, const char *name, struct catalog_version *catalog, struct err *err)
 {
     struct app *app;
-    TRY(app_open(apps, name, &app, err));
+    TRY(app_open(apps, name, catalog->manifest->partitions, &app, err));
     apps_on_switch(apps, name, catalog);
     return STATUS_OK;
 }
@@ -373,7 +471,7 @@ static void on_erase(struct loop_task *task, void *ctx)
     void *erased_ctx = app->erased_ctx;
     struct err err = ERR_INIT;
     struct buf path = BUF_INIT;
-    app_path(apps, app->name, "", &path);
+    buf_printf(&path, "%s/%s", apps->dir, app->name);
     app_close(app);
     enum status status = delete_tree(buf_cstr(&path), &err);
     buf_fini(&path);
@@ -383,11 +481,11 @@ static void on_erase(struct loop_task *task, void *ctx)
 void apps_erase_state(void *ctx, const char *name, deploy_on_erased_fn done, void *done_ctx)
 {
     struct apps *apps = ctx;
-    struct app *app;
+    struct app *app = map_get(&apps->by_name, slice_cstr(name));
     struct err err = ERR_INIT;
-    enum status status = app_open(apps, name, &app, &err);
-    if (status != STATUS_OK)
+    if (!app)
     {
+        (void)err_set(&err, STATUS_APP_NOT_FOUND, "app '%s' has no open state", name);
         fail_later(apps, done, done_ctx, &err);
         return;
     }
@@ -399,25 +497,35 @@ void apps_erase_state(void *ctx, const char *name, deploy_on_erased_fn done, voi
 
 /* ---- figures and the end ---- */
 
+static void part_stats(const struct app *app, uint32_t index, struct buf *json)
+{
+    const struct part *part = &app->parts[index];
+    struct store_stats stats;
+    store_stats(part->store, &stats);
+    buf_printf(json,
+               "{\"app\":\"%s\",\"partition\":%u,\"in_flight\":%u,\"commits\":%llu,\"conflicts\":%llu,"
+               "\"batches\":%llu,\"syncs\":%llu,\"bytes_written\":%llu,\"rows\":%llu,\"data_bytes\":%llu,"
+               "\"durable_seq\":%llu}",
+               app->name, index, invoke_partition_in_flight(part->partition),
+               (unsigned long long)stats.commits, (unsigned long long)stats.conflicts,
+               (unsigned long long)stats.batches, (unsigned long long)stats.syncs,
+               (unsigned long long)stats.bytes_written, (unsigned long long)stats.rows,
+               (unsigned long long)stats.data_bytes, (unsigned long long)store_durable_seq(part->store));
+}
+
 void apps_stats(const struct apps *apps, struct buf *json)
 {
     struct map_entry entry;
     const char *comma = "";
     buf_append_byte(json, '[');
-    for (size_t place = 0; map_next(&apps->by_name, &place, &entry); comma = ",")
+    for (size_t place = 0; map_next(&apps->by_name, &place, &entry);)
     {
         const struct app *app = entry.value;
-        struct store_stats stats;
-        store_stats(app->store, &stats);
-        buf_printf(
-            json,
-            "%s{\"app\":\"%s\",\"in_flight\":%u,\"commits\":%llu,\"conflicts\":%llu,\"batches\":%llu,"
-            "\"syncs\":%llu,\"bytes_written\":%llu,\"rows\":%llu,\"data_bytes\":%llu,\"durable_seq\":%llu}",
-            comma, app->name, invoke_partition_in_flight(app->partition), (unsigned long long)stats.commits,
-            (unsigned long long)stats.conflicts, (unsigned long long)stats.batches,
-            (unsigned long long)stats.syncs, (unsigned long long)stats.bytes_written,
-            (unsigned long long)stats.rows, (unsigned long long)stats.data_bytes,
-            (unsigned long long)store_durable_seq(app->store));
+        for (uint32_t i = 0; i < app->partitions; i++, comma = ",")
+        {
+            buf_append_cstr(json, comma);
+            part_stats(app, i, json);
+        }
     }
     buf_append_byte(json, ']');
 }

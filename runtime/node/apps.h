@@ -1,4 +1,4 @@
-/* apps.h - the running side of the catalog: each app's open store, its partition and the versions that run on it. */
+/* apps.h - the running side of the catalog: each app's partitions with their open stores, and the versions that run on it. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,6 +11,7 @@
 struct apps;
 struct invoke;
 struct loop;
+struct metering;
 struct pool;
 struct router;
 struct store;
@@ -39,9 +40,12 @@ void apps_probe(void *ctx, struct catalog_version *version, const char *path, de
 void apps_on_switch(void *ctx, const char *app, struct catalog_version *version);
 void apps_erase_state(void *ctx, const char *app, deploy_on_erased_fn done, void *done_ctx);
 
-/* NULL when the app has none (of this name). */
-struct store *apps_store(struct apps *apps, struct slice app);
-/* Appends a JSON array with the figures of each app. */
+/* 0 when no app of this name is open. */
+uint32_t apps_partitions(struct apps *apps, struct slice app);
+/* NULL when there is none. */
+struct store *apps_store(struct apps *apps, struct slice app, uint32_t partition);
+struct metering *apps_metering(struct apps *apps, struct slice app, uint32_t partition);
+/* Appends a JSON array with the figures of each partition. */
 void apps_stats(const struct apps *apps, struct buf *json);
 
 /* Closes every store; all versions must have ended. Frees. */

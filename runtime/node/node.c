@@ -123,10 +123,16 @@ static void port_erase_state(void *ctx, const char *app, deploy_on_erased_fn don
     apps_erase_state(node->apps, app, done, done_ctx);
 }
 
-static struct store *port_store(void *ctx, struct slice app)
+static uint32_t port_partitions(void *ctx, struct slice app)
 {
     struct node *node = ctx;
-    return apps_store(node->apps, app);
+    return apps_partitions(node->apps, app);
+}
+
+static struct store *port_store(void *ctx, struct slice app, uint32_t partition)
+{
+    struct node *node = ctx;
+    return apps_store(node->apps, app, partition);
 }
 
 static void port_invoke(void *ctx, struct http_exchange *exchange, struct slice app, struct slice function,
@@ -251,9 +257,8 @@ static enum status open_apps(struct node *node, struct err *err)
         .loop = node->loop,
         .clock = node->clock,
         .seed = prng_entropy(),
-        .invocations_max = (uint32_t)node->config->invocations_max,
     });
-    node->router = router_create(node->engine);
+    node->router = router_create(node->engine, (uint32_t)node->config->invocations_max);
     struct buf dir = BUF_INIT, artifacts = BUF_INIT;
     path_in_data(node, "apps", &dir);
     path_in_data(node, "artifacts", &artifacts);
@@ -331,7 +336,11 @@ static enum status open_gateways(struct node *node, struct err *err)
         .catalog = node->catalog,
         .deployer = node->deployer,
         .fnlog = node->fnlog,
-        .ports = {.ctx = node, .store = port_store, .invoke = port_invoke, .stats = port_stats},
+        .ports = {.ctx = node,
+                  .partitions = port_partitions,
+                  .store = port_store,
+                  .invoke = port_invoke,
+                  .stats = port_stats},
     });
     TRY(gateway_open(&node->public, &gateway, err));
     gateway.limits =

@@ -1,30 +1,50 @@
-/* router.c - the table of running apps. */
+/* router.c - the table of running apps, and the decision asked for each invocation. */
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/router/router.h"
 
 #include <stdlib.h>
 
 #include "runtime/base/buf.h"
+#include "runtime/base/check.h"
 #include "runtime/base/map.h"
+#include "runtime/worker/pool.h"
+#include "statestore/kv/keyspace.h"
 
 struct router {
     struct invoke *engine;
-    struct map versions; /* app -> struct invoke_version, referenced */
+    uint32_t in_flight_max;
+    struct map apps; /* struct router_app */
     bool draining;
 };
 
-struct router *router_create(struct invoke *engine)
+struct router_app {
+    uint32_t partitions;
+    struct invoke_version *versions[]; /* of each partition, referenced */
+};
+
+/* All partitions belong to the only node, which is number 0. */
+static const uint32_t owners[BOUND_PARTITIONS_MAX];
+
+struct router *router_create(struct invoke *engine, uint32_t in_flight_max)
 {
     struct router *router = mem_zalloc(sizeof *router);
     router->engine = engine;
+    router->in_flight_max = in_flight_max;
     return router;
+}
+
+static void app_free(struct router_app *app)
+{
+    if (!app) return;
+    for (uint32_t i = 0; i < app->partitions; i++) invoke_version_unref(app->versions[i]);
+    free(app);
 }
 
 void router_clear(struct router *router)
 {
     struct map_entry entry;
-    for (size_t place = 0; map_next(&router->versions, &place, &entry);) invoke_version_unref(entry.value);
-    map_fini(&router->versions);
+    for (size_t place = 0; map_next(&router->apps, &place, &entry);) app_free(entry.value);
+    map_fini(&router->apps);
 }
 
 void router_destroy(struct router *router)
@@ -34,16 +54,23 @@ void router_destroy(struct router *router)
     free(router);
 }
 
-void router_switch(struct router *router, struct slice app, struct invoke_version *version)
+void router_switch(struct router *router, struct slice name, struct invoke_version *const *versions,
+                   uint32_t count)
 {
-    struct invoke_version *before =
-        version ? map_put(&router->versions, app, version) : map_remove(&router->versions, app);
-    if (before) invoke_version_unref(before);
-}
-
-struct invoke_version *router_version(const struct router *router, struct slice app)
-{
-    return map_get(&router->versions, app);
+    CHECK(count <= BOUND_PARTITIONS_MAX);
+    struct router_app *before;
+    if (count > 0)
+    {
+        struct router_app *app = mem_alloc(sizeof *app + count * sizeof app->versions[0]);
+        app->partitions = count;
+        memcpy(app->versions, versions, count * sizeof app->versions[0]);
+        before = map_put(&router->apps, name, app);
+    }
+    else
+    {
+        before = map_remove(&router->apps, name);
+    }
+    app_free(before);
 }
 
 void router_drain(struct router *router)
@@ -51,17 +78,79 @@ void router_drain(struct router *router)
     router->draining = true;
 }
 
-enum status router_invoke(struct router *router, struct slice app, struct slice function,
+static enum status app_find(struct router *router, struct slice name, struct router_app **app,
+                            struct err *err)
+{
+    if (router->draining) return err_set(err, STATUS_DRAINING, "the node is stopping");
+    *app = map_get(&router->apps, name);
+    if (!*app) return err_set(err, STATUS_APP_NOT_FOUND, "no app '%.*s' is deployed", SLICE_FMT(name));
+    return STATUS_OK;
+}
+
+static enum status decide(struct router *router, const struct router_app *app, struct slice entity,
+                          struct route_decision *decision, struct err *err)
+{
+    struct invoke_stats stats;
+    invoke_stats(router->engine, &stats);
+    struct route_node self = {
+        .name = "this node",
+        .alive = true,
+        .in_flight = stats.in_flight,
+        .in_flight_max = router->in_flight_max,
+    };
+    struct route_query query = {
+        .entity = entity,
+        .partitions = app->partitions,
+        .owners = owners,
+        .nodes = &self,
+        .nodes_count = 1,
+    };
+    return route_decide(&query, decision, err);
+}
+
+static enum status function_find(const struct router_app *app, uint32_t partition, struct slice app_name,
+                                 struct slice function, struct invoke_function **found, struct err *err)
+{
+    *found = invoke_version_function(app->versions[partition], function);
+    if (!*found)
+        return err_set(err, STATUS_FUNCTION_NOT_FOUND, "app '%.*s' has no function '%.*s'",
+                       SLICE_FMT(app_name), SLICE_FMT(function));
+    return STATUS_OK;
+}
+
+enum status router_invoke(struct router *router, struct slice name, struct slice function,
                           const struct invoke_request *request, invoke_done_fn done, void *ctx,
                           struct err *err)
 {
-    if (router->draining) return err_set(err, STATUS_DRAINING, "the node is stopping");
-    struct invoke_version *version = router_version(router, app);
-    if (!version) return err_set(err, STATUS_APP_NOT_FOUND, "no app '%.*s' is deployed", SLICE_FMT(app));
-    struct invoke_function *found = invoke_version_function(version, function);
-    if (!found)
-        return err_set(err, STATUS_FUNCTION_NOT_FOUND, "app '%.*s' has no function '%.*s'", SLICE_FMT(app),
-                       SLICE_FMT(function));
-    invoke_start(router->engine, version, found, request, done, ctx);
+    struct router_app *app;
+    struct route_decision decision;
+    struct invoke_function *found;
+    TRY(app_find(router, name, &app, err));
+    TRY(decide(router, app, request->entity, &decision, err));
+    TRY(function_find(app, decision.partition, name, function, &found, err));
+    invoke_start(router->engine, app->versions[decision.partition], found, request, done, ctx);
+    return STATUS_OK;
+}
+
+enum status router_explain(struct router *router, struct slice name, struct slice function,
+                           struct slice entity, struct router_explanation *explanation, struct err *err)
+{
+    struct router_app *app;
+    struct route_decision decision;
+    struct invoke_function *found;
+    TRY(app_find(router, name, &app, err));
+    TRY(decide(router, app, entity, &decision, err));
+    TRY(function_find(app, decision.partition, name, function, &found, err));
+    struct invoke_version *version = app->versions[decision.partition];
+    struct pool_stats pool;
+    pool_deployment_stats(version->deployment, &pool);
+    decision.warm = pool.workers > 0;
+    *explanation = (struct router_explanation){
+        .decision = decision,
+        .partitions = app->partitions,
+        .hash_tag = keyspace_hash_tag(entity),
+        .node = "this node",
+        .in_flight = invoke_partition_in_flight(version->partition),
+    };
     return STATUS_OK;
 }

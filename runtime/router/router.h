@@ -1,31 +1,43 @@
 /* router.h - which version of which app, on which partition, takes an invocation. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// Loop thread. The only place which knows where an invocation runs; callers name app, function and entity. Today each
-// app has one partition, on this node.
+// Loop thread. The only place which knows where an invocation runs; callers name app, function and entity. An app has one
+// running version for each of its partitions; today all partitions are on this node.
 #pragma once
 
 #include "runtime/invoke/invoke.h"
+#include "runtime/router/route.h"
 
 struct router;
 
-struct router *router_create(struct invoke *engine);
+struct router *router_create(struct invoke *engine, uint32_t in_flight_max);
 /* Drops its references to the versions: no app takes invocations any more. */
 void router_clear(struct router *router);
 void router_destroy(struct router *router);
 
-/* From now on new invocations of `app` go to `version`, whose reference is taken over; the reference to the version
- * before is dropped, so that it ends with its last invocation. NULL: the app takes no more invocations. */
-void router_switch(struct router *router, struct slice app, struct invoke_version *version);
-
-/* The version that takes invocations of `app` now; NULL when there is none. */
-struct invoke_version *router_version(const struct router *router, struct slice app);
+/* From now on new invocations of `app` go to `versions`, one for each partition, whose references are taken over; the
+ * references to those before are dropped, so that they end with their last invocations. count 0: the app takes no more
+ * invocations. */
+void router_switch(struct router *router, struct slice app, struct invoke_version *const *versions,
+                   uint32_t count);
 
 /* Stops taking invocations: they are answered with DRAINING. Those in flight go on. */
 void router_drain(struct router *router);
 
-/* Starts an invocation. A refusal (APP_NOT_FOUND, FUNCTION_NOT_FOUND, DRAINING) is returned at once, and `done` is not
- * called; with OK it will be, exactly once and later. */
+/* Starts an invocation. A refusal (APP_NOT_FOUND, FUNCTION_NOT_FOUND, DRAINING, OVERLOADED) is returned at once, and
+ * `done` is not called; with OK it will be, exactly once and later. */
 MUST_CHECK enum status router_invoke(struct router *router, struct slice app, struct slice function,
                                      const struct invoke_request *request, invoke_done_fn done, void *ctx,
                                      struct err *err);
+
+/* Where an invocation would run now, and why: the same decision without the invocation. */
+struct router_explanation {
+    struct route_decision decision;
+    uint32_t partitions;
+    struct slice hash_tag; /* of the entity; points into it */
+    const char *node;
+    uint32_t in_flight; /* of the partition */
+};
+MUST_CHECK enum status router_explain(struct router *router, struct slice app, struct slice function,
+                                      struct slice entity, struct router_explanation *explanation,
+                                      struct err *err);
