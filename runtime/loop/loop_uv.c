@@ -296,7 +296,8 @@ static void on_after_io(uv_check_t *after_io)
 enum status loop_create(struct loop **out, struct clock *clock, struct err *err)
 {
     /* A write to a connection whose other side has gone is an error of that write, not the end of the process. */
-    signal(SIGPIPE, SIG_IGN);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    CHECK(sigaction(SIGPIPE, &ignore, NULL) == 0);
     struct loop *loop = mem_zalloc(sizeof *loop);
     int rc = uv_loop_init(&loop->uv);
     if (rc)
