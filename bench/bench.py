@@ -13,11 +13,12 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT / "tests")]
 
-MACRO = ("counter", "baseline")
+MACRO = ("counter", "baseline", "cold", "idle", "scale", "overload")
+HELPERS = ("bench_fdatasync", "bench_drive", "bench_empty")  # programs that macro benches start
 
 
 def micro(bin_dir):
-    return sorted(path.name[len("bench_") :] for path in bin_dir.glob("bench_*") if path.name != "bench_fdatasync")
+    return sorted(path.name[len("bench_") :] for path in bin_dir.glob("bench_*") if path.name not in HELPERS)
 
 
 def main():
