@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -161,21 +162,27 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
     if (head.function_count > (packet.size - offset) / sizeof(uint64_t) || head.env_count > packet.size)
         return err_set(err, STATUS_INTERNAL, "the set-up is cut off");
 
-    *setup = (struct control_setup){
+    struct control_setup read = {
         .daemon = head.daemon,
         .sandbox = {.profile = head.profile, .uid = head.uid, .gid = head.gid},
-        .functions = mem_zalloc((head.function_count + 1) * sizeof *setup->functions),
+        .functions = mem_zalloc((head.function_count + 1) * sizeof *read.functions),
         .function_count = head.function_count,
-        .env = mem_zalloc((head.env_count + 1) * sizeof *setup->env),
+        .env = mem_zalloc((head.env_count + 1) * sizeof *read.env),
         .env_count = head.env_count,
     };
-    for (size_t i = 0; i < setup->function_count; i++, offset += sizeof(uint64_t))
-        memcpy(&setup->functions[i].memory_bytes, (const char *)packet.data + offset, sizeof(uint64_t));
-    bool whole = (setup->artifact = next_text(packet, &offset)) != NULL;
-    for (size_t i = 0; whole && i < setup->function_count; i++)
-        whole = (setup->functions[i].name = next_text(packet, &offset)) != NULL;
-    for (size_t i = 0; whole && i < setup->env_count; i++)
-        whole = (setup->env[i] = next_text(packet, &offset)) != NULL;
-    if (whole) return STATUS_OK;
+    for (size_t i = 0; i < read.function_count; i++, offset += sizeof(uint64_t))
+        memcpy(&read.functions[i].memory_bytes, (const char *)packet.data + offset, sizeof(uint64_t));
+    bool whole = (read.artifact = next_text(packet, &offset)) != NULL;
+    for (size_t i = 0; whole && i < read.function_count; i++)
+        whole = (read.functions[i].name = next_text(packet, &offset)) != NULL;
+    for (size_t i = 0; whole && i < read.env_count; i++)
+        whole = (read.env[i] = next_text(packet, &offset)) != NULL;
+    if (whole)
+    {
+        *setup = read;
+        return STATUS_OK;
+    }
+    free(read.functions);
+    free(read.env);
     return err_set(err, STATUS_INTERNAL, "the set-up is cut off");
 }
