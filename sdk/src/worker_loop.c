@@ -25,6 +25,7 @@
 #include "messaging/wire/wire.h"
 #include "runtime/base/bounds.h"
 #include "runtime/base/check.h"
+#include "runtime/base/log.h"
 #include "sdk/src/ctx.h"
 #include "sdk/src/snapshot_lmdb.h"
 
@@ -55,6 +56,10 @@ struct worker {
     struct err err;
     alignas(max_align_t) char signal_stack[SIGNAL_STACK_BYTES];
 };
+
+_Static_assert((int)STEAD_DEBUG == LOG_DEBUG && (int)STEAD_ERROR == LOG_ERROR &&
+                   LOG_ERROR == WIRE_LOG_LEVEL_MAX,
+               "levels of functions, of frames and of the node are the same numbers");
 
 /* The one worker of this process, for signal and exit handlers, which get no argument. */
 static struct worker *the_worker;
