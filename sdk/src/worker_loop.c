@@ -58,7 +58,7 @@ struct worker {
 };
 
 _Static_assert((int)STEAD_DEBUG == LOG_DEBUG && (int)STEAD_ERROR == LOG_ERROR &&
-                   LOG_ERROR == WIRE_LOG_LEVEL_MAX,
+                   (int)LOG_ERROR == (int)WIRE_LOG_LEVEL_MAX,
                "levels of functions, of frames and of the node are the same numbers");
 
 /* The one worker of this process, for signal and exit handlers, which get no argument. */
