@@ -83,9 +83,9 @@ bool admin_query_number(struct admin_call *call, const char *name, uint64_t fall
 
 static void on_health(struct admin_call *call)
 {
-    const char *listen = call->admin->config.listen;
-    admin_reply_json(call->exchange, 200,
-                     json_pack("{s:b, s:s, s:s?}", "ok", 1, "version", STEAD_VERSION, "listen", listen));
+    admin_reply_json(
+        call->exchange, 200,
+        json_pack("{s:b, s:s, s:s?}", "ok", 1, "version", STEAD_VERSION, "listen", call->admin->listen));
 }
 
 static void on_stats(struct admin_call *call)
@@ -237,6 +237,12 @@ struct admin *admin_create(const struct admin_config *config)
     return admin;
 }
 
+void admin_listening(struct admin *admin, const char *address)
+{
+    free(admin->listen);
+    admin->listen = mem_strdup(address);
+}
+
 void admin_drain(struct admin *admin)
 {
     admin->draining = true;
@@ -247,5 +253,6 @@ void admin_destroy(struct admin *admin)
 {
     if (!admin) return;
     CHECK(list_empty(&admin->followers));
+    free(admin->listen);
     free(admin);
 }

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Loop thread. It is the handler of the exchanges of the admin listener (gateway.h); docs/guides/admin-api.md lists the
-// requests. Deployments need a gateway of their own with body_bytes_max above BOUND_ARTIFACT_BYTES_MAX. Whoever reaches the listener may do everything: the socket file's mode is the lock.
+// requests. Deployments need a gateway of their own with body_bytes_max above BOUND_ARTIFACT_BYTES_MAX. Whoever reaches
+// the listener may do everything: the socket file's mode is the lock.
 #pragma once
 
 #include <stdint.h>
@@ -40,12 +41,16 @@ struct admin_config {
     struct catalog *catalog;
     struct deployer *deployer;
     struct fnlog *fnlog;
-    const char *listen; /* where the node takes HTTP, for /v1/health; NULL when nowhere; outlives the admin */
+    struct store *system; /* the system store; backups have it too */
+    const char *data; /* the data directory; outlives the admin */
     struct admin_ports ports;
 };
 
 struct admin *admin_create(const struct admin_config *config);
-/* Ends the logs that are being followed, so that the listener can drain; new ones are refused. */
+/* Where the node takes HTTP, for /v1/health; copied. */
+void admin_listening(struct admin *admin, const char *address);
+/* Ends what would go on for ever, so that the listener can drain: followed logs, watched changes, backups under way.
+ * New ones are refused. */
 void admin_drain(struct admin *admin);
 /* After the admin listener and its exchanges are closed. */
 void admin_destroy(struct admin *admin);

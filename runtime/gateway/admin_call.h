@@ -13,6 +13,7 @@ enum { ADMIN_SEGMENTS_MAX = 6 };
 
 struct admin {
     struct admin_config config;
+    char *listen; /* may be NULL */
     struct list followers; /* of logs */
     bool draining;
 };

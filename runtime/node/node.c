@@ -336,6 +336,8 @@ static enum status open_gateways(struct node *node, struct err *err)
         .catalog = node->catalog,
         .deployer = node->deployer,
         .fnlog = node->fnlog,
+        .system = node->system,
+        .data = config->data,
         .ports = {.ctx = node,
                   .partitions = port_partitions,
                   .store = port_store,
@@ -362,6 +364,7 @@ static enum status open_gateways(struct node *node, struct err *err)
     if (status == STATUS_OK) status = parse_address(config->listen, host, sizeof host, &port, err);
     if (status == STATUS_OK)
         status = gateway_listen_tcp(node->public, host, port, front_on_request, node->front, &address, err);
+    if (status == STATUS_OK) admin_listening(node->admin, address);
     if (status == STATUS_OK)
         log_info("node.listening", "address=%s admin=%s data=%s apps=%zu", address, buf_cstr(&path),
                  config->data, catalog_app_count(node->catalog));
