@@ -92,8 +92,8 @@ enum status http_head_request_line(struct slice line, size_t target_bytes_max, s
     if (target_size == 0)
         return err_set(err, STATUS_MALFORMED_REQUEST, "the request line has no target, or two blanks");
     if (target_size > target_bytes_max)
-        return err_set(err, STATUS_TARGET_TOO_LONG, "the target has %zu bytes, at most %zu are taken",
-                       target_size, target_bytes_max);
+        return err_set(err, STATUS_TARGET_TOO_LONG, "the target has %zu bytes, the limit is %zu", target_size,
+                       target_bytes_max);
     TRY(version_check(slice_make(target + target_size + 1, rest - target_size - 1), request, err));
     request->method = slice_make(bytes, method);
     request->target = slice_make(target, target_size);
@@ -245,12 +245,13 @@ static enum status length_parse(struct slice text, uint64_t body_bytes_max, uint
     if (text.size == 0) return err_set(err, STATUS_MALFORMED_REQUEST, "Content-Length is empty");
     if (text.size > 1 && digits[0] == '0')
         return err_set(err, STATUS_MALFORMED_REQUEST, "Content-Length has leading zeros");
+    if (text.size > 19) /* 19 digits always fit 64 bits; more is no length but an attempt to wrap one */
+        return err_set(err, STATUS_MALFORMED_REQUEST, "Content-Length has more than 19 digits");
     uint64_t value = 0;
-    bool huge = text.size > 19; /* 19 digits always fit 64 bits */
-    for (size_t i = 0; i < text.size && !huge; i++) value = value * 10 + (uint64_t)(digits[i] - '0');
-    if (huge || value > body_bytes_max)
-        return err_set(err, STATUS_BODY_TOO_LARGE, "the body has %.*s bytes, at most %llu are taken",
-                       text.size > 40 ? 40 : (int)text.size, digits, (unsigned long long)body_bytes_max);
+    for (size_t i = 0; i < text.size; i++) value = value * 10 + (uint64_t)(digits[i] - '0');
+    if (value > body_bytes_max)
+        return err_set(err, STATUS_BODY_TOO_LARGE, "the body has %llu bytes, the limit is %llu",
+                       (unsigned long long)value, (unsigned long long)body_bytes_max);
     *length = value;
     return STATUS_OK;
 }

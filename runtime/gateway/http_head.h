@@ -27,8 +27,7 @@ MUST_CHECK enum status http_head_request_line(struct slice line, size_t target_b
 /* `line` is without its CRLF; the name is turned to lower case in place. MALFORMED_REQUEST. */
 MUST_CHECK enum status http_head_field(char *line, size_t size, struct http_header *header, struct err *err);
 /* With method, target and headers set: sets path and query and decides the framing.
- * MALFORMED_REQUEST, METHOD_UNKNOWN, TRANSFER_CODING_UNSUPPORTED, EXPECTATION_FAILED, BODY_TOO_LARGE (also for lengths
- * beyond 64 bits). */
+ * MALFORMED_REQUEST, METHOD_UNKNOWN, TRANSFER_CODING_UNSUPPORTED, EXPECTATION_FAILED, BODY_TOO_LARGE. */
 MUST_CHECK enum status http_head_framing(struct http_request *request, uint64_t body_bytes_max,
                                          struct http_framing *framing, struct err *err);
 

@@ -468,16 +468,15 @@ static enum status own_match(const struct route *route, const struct path *path,
 static enum status default_match(const struct routes *routes, const struct path *path,
                                  struct route_match *match, struct err *err)
 {
-    if (path->count == 0) return err_set(err, STATUS_ROUTE_NOT_FOUND, "no route matches /");
-    struct slice name = path->segments[0];
-    const struct app *app = map_get(&routes->apps, name);
-    if (!app && path->count < 2)
-        return err_set(err, STATUS_ROUTE_NOT_FOUND, "no route matches /%.*s", SLICE_FMT(name));
-    if (!app) return err_set(err, STATUS_APP_NOT_FOUND, "no app named %.*s is deployed", SLICE_FMT(name));
+    struct slice name = path->count > 0 ? path->segments[0] : SLICE_EMPTY;
     struct slice function_name = path->count > 1 ? path->segments[1] : SLICE_EMPTY;
-    if (function_name.size == 0)
-        return err_set(err, STATUS_FUNCTION_NOT_FOUND, "the path names app %s but none of its functions",
+    const struct app *app = map_get(&routes->apps, name);
+    if (app && function_name.size == 0)
+        return err_set(err, STATUS_ROUTE_NOT_FOUND, "the path names app %s but none of its functions",
                        app->name);
+    if (name.size == 0 || function_name.size == 0)
+        return err_set(err, STATUS_ROUTE_NOT_FOUND, "no route matches this path");
+    if (!app) return err_set(err, STATUS_APP_NOT_FOUND, "no app named %.*s is deployed", SLICE_FMT(name));
     const char *function = map_get(&app->functions, function_name);
     if (!function)
         return err_set(err, STATUS_FUNCTION_NOT_FOUND, "app %s has no function named %.*s", app->name,

@@ -33,7 +33,7 @@ class Addresses(NodeCase):
     def test_an_unknown_method_of_a_route_lists_the_allowed_ones(self):
         reply = self.node.request("DELETE", "/counts/m1")
         self.assert_error(reply, 405, "method_not_allowed")
-        self.assertEqual({"GET", "PUT"}, set(reply.headers["allow"].replace(" ", "").split(",")))
+        self.assertEqual({"GET", "HEAD", "PUT"}, set(reply.headers["allow"].replace(" ", "").split(",")))
 
     def test_an_entity_of_400_bytes_is_taken_and_one_of_401_refused(self):
         self.assertEqual("e" * 400, self.assert_ok(self.node.post("/faults/echo/" + "e" * 400)).headers["x-entity"])
@@ -151,6 +151,8 @@ class Malformed(NodeCase):
                 reply = client.read()
                 if reply.status == 501:
                     self.assert_error(reply, 501, "transfer_coding_unsupported", "chunked")
+                elif name == "another version":
+                    self.assert_error(reply, 505, "version_unsupported", "HTTP/1.1")
                 else:
                     self.assert_error(reply, 400, "malformed_request", "closed")
                 self.assertTrue(client.closed_by_peer(), "the connection must be closed")

@@ -87,10 +87,10 @@ static void each_path_leads_where_the_table_says(void **state)
         {"GET", "/nowhere/fn", "app_not_found: no app named nowhere is deployed"},
         {"GET", "/bank/nothing", "function_not_found: app bank has no function named nothing"},
         {"POST", "/bank", "method_not_allowed: this path takes GET, HEAD, not POST [GET, HEAD]"},
-        {"GET", "/bank/", "function_not_found: the path names app bank but none of its functions"},
+        {"GET", "/bank/", "route_not_found: the path names app bank but none of its functions"},
         {"GET", "/empty/x", "function_not_found: app empty has no function named x"},
         {"GET", "/carts/42/", "app_not_found: no app named carts is deployed"},
-        {"GET", "/carts/", "app_not_found: no app named carts is deployed"},
+        {"GET", "/carts/", "route_not_found: no route matches this path"},
         {"POST", "/bank/transfer/",
          "entity_invalid: the entity key is empty; leave out the last '/' for none"},
         {"POST", "/bank/transfer/a%00b", "entity_invalid: the entity key has a zero byte"},
@@ -101,7 +101,8 @@ static void each_path_leads_where_the_table_says(void **state)
          "malformed_request: the path has a '%' without two hex digits behind it"},
         {"OPTIONS", "*", "route_not_found: no route matches this path"},
         {"GET", "", "route_not_found: no route matches this path"},
-        {"GET", "//", "app_not_found: no app named  is deployed"},
+        {"GET", "//", "route_not_found: no route matches this path"},
+        {"GET", "//fn", "route_not_found: no route matches this path"},
     };
     struct routes *routes = table();
     struct buf text = BUF_INIT;
