@@ -100,13 +100,14 @@ unsigned stream_listener_port(const struct stream_listener *listener)
 static enum status host_resolve(const char *host, unsigned port, struct sockaddr_storage *address,
                                 struct err *err)
 {
-    if (port > UINT16_MAX) return err_set(err, STATUS_INVALID_ARGUMENT, "port %u is above 65535", port);
+    if (port > UINT16_MAX)
+        return err_set(err, STATUS_INVALID_ARGUMENT, "listen on %s:%u: the port is above 65535", host, port);
     char service[8];
     snprintf(service, sizeof service, "%u", port);
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found = NULL;
     int rc = getaddrinfo(host, service, &hints, &found);
-    if (rc) return err_set(err, STATUS_INVALID_ARGUMENT, "address %s: %s", host, gai_strerror(rc));
+    if (rc) return err_set(err, STATUS_INVALID_ARGUMENT, "listen on %s: %s", host, gai_strerror(rc));
     memcpy(address, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
     return STATUS_OK;

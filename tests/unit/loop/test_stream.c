@@ -266,10 +266,10 @@ static void an_address_that_is_none_is_named(void **state)
     struct err err = ERR_INIT;
     assert_int_equal(stream_listen_tcp(fx->loop, "127.0.0.1", 70000, on_accept, fx, &listener, &err),
                      STATUS_INVALID_ARGUMENT);
-    assert_string_equal(err.text, "port 70000 is above 65535");
+    assert_string_equal(err.text, "listen on 127.0.0.1:70000: the port is above 65535");
     assert_int_equal(stream_listen_tcp(fx->loop, "not an address", 0, on_accept, fx, &listener, &err),
                      STATUS_INVALID_ARGUMENT);
-    assert_non_null(strstr(err.text, "address not an address: "));
+    assert_non_null(strstr(err.text, "listen on not an address: "));
     /* A documentation address: never this machine's. */
     assert_int_equal(stream_listen_tcp(fx->loop, "192.0.2.1", 0, on_accept, fx, &listener, &err),
                      STATUS_INVALID_ARGUMENT);
