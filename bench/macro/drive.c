@@ -344,7 +344,9 @@ static void drive_run(struct drive *drive)
 
 static void points_parse(struct drive *drive, char *text)
 {
-    for (char *word = strtok(text, ","); word && drive->point_count < POINTS_MAX; word = strtok(NULL, ","))
+    char *left;
+    for (char *word = strtok_r(text, ",", &left); word && drive->point_count < POINTS_MAX;
+         word = strtok_r(NULL, ",", &left))
     {
         struct point *point = &drive->points[drive->point_count++];
         char *rest;
