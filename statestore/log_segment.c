@@ -212,6 +212,8 @@ enum status log_segment_recycle(struct log_segment **segment, const char *dir, c
     struct log_segment *old = *segment;
     uint64_t spare = old->number;
     enum status status = resize(old, bytes, err);
+    /* Its old name must be gone for sure before its head says otherwise. */
+    if (status == STATUS_OK) status = log_dir_sync(dir, err);
     if (status == STATUS_OK)
     {
         old->number = number;
