@@ -105,7 +105,7 @@ static void set_name(struct name *names, const char *text, struct inode *inode)
     for (size_t i = 0; !name && i < NAMES_MAX; i++)
         if (!names[i].inode) name = &names[i];
     CHECK(name && strlen(text) < NAME_MAX_BYTES);
-    strcpy(name->text, text);
+    memcpy(name->text, text, strlen(text) + 1);
     name->inode = inode;
 }
 
