@@ -286,24 +286,28 @@ static unsigned callers_at(const struct drive *drive, uint64_t ms)
     return drive->points[drive->point_count - 1].callers;
 }
 
+/* How many requests are due before then. */
+static uint64_t due_at(const struct drive *drive, uint64_t ns)
+{
+    return (uint64_t)((double)(ns - drive->begin_ns) / 1e9 * drive->rate);
+}
+
 /* Sends what is due; returns when to look again. */
 static uint64_t send_due(struct drive *drive, uint64_t now)
 {
-    if (now >= drive->end_ns) return now + INTERVAL_MS * NS_PER_MS;
+    bool over = now >= drive->end_ns;
     if (drive->rate == 0)
     {
+        if (over) return now + INTERVAL_MS * NS_PER_MS;
         unsigned callers = callers_at(drive, (now - drive->begin_ns) / NS_PER_MS);
         while (drive->busy < callers && drive->idle_count) request_send(drive, now);
         return now + NS_PER_MS;
     }
-    for (;;)
-    {
-        uint64_t due_ns = drive->begin_ns + (uint64_t)((double)drive->due * 1e9 / drive->rate);
-        if (due_ns > now || due_ns >= drive->end_ns) return due_ns;
-        if (drive->idle_count == 0) return now + NS_PER_MS; /* an answer wakes us; the time counts */
-        drive->due++;
-        request_send(drive, due_ns);
-    }
+    uint64_t due = due_at(drive, over ? drive->end_ns : now);
+    while (drive->due < due && drive->idle_count)
+        request_send(drive, drive->begin_ns + (uint64_t)((double)++drive->due * 1e9 / drive->rate));
+    if (drive->due < due || over) return now + NS_PER_MS; /* an answer wakes us; the time counts */
+    return drive->begin_ns + (uint64_t)((double)(drive->due + 1) * 1e9 / drive->rate);
 }
 
 static void print_due(struct drive *drive, uint64_t now)
@@ -325,7 +329,8 @@ static void drive_run(struct drive *drive)
         uint64_t now = now_ns();
         uint64_t next = send_due(drive, now);
         print_due(drive, now);
-        if (now >= drive->end_ns && drive->busy == 0) break;
+        bool all_sent = drive->rate == 0 || drive->due >= due_at(drive, drive->end_ns);
+        if (now >= drive->end_ns && drive->busy == 0 && all_sent) break;
         if (now >= drive->end_ns + FINISH_MS * NS_PER_MS) break;
         uint64_t wait = next > now ? next - now : 0;
         if (wait > INTERVAL_MS * NS_PER_MS) wait = INTERVAL_MS * NS_PER_MS;
@@ -334,9 +339,7 @@ static void drive_run(struct drive *drive)
         for (int i = 0; i < count; i++) on_readable(drive, events[i].data.u32);
     }
     drive->total.failed += drive->busy;
-    if (drive->rate > 0)
-        drive->total.failed +=
-            (uint64_t)(drive->rate * (double)(drive->end_ns - drive->begin_ns) / 1e9) - drive->due;
+    if (drive->rate > 0) drive->total.failed += due_at(drive, drive->end_ns) - drive->due;
     figures_print(&drive->total, "total_ms", (drive->end_ns - drive->begin_ns) / NS_PER_MS, 0);
 }
 

@@ -60,4 +60,6 @@ class Report:
 def _cell(value):
     if value is None:
         return "-"
-    return f"{value:,.0f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
+    return str(value)
