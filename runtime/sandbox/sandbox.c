@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "runtime/base/hash.h"
+
 static const char *const profile_names[] = {
     [SANDBOX_STRICT] = "strict",
     [SANDBOX_NONE] = "none",
@@ -23,4 +25,9 @@ bool sandbox_profile_from_name(const char *name, enum sandbox_profile *profile)
 const char *sandbox_profile_name(enum sandbox_profile profile)
 {
     return profile_names[profile];
+}
+
+uint32_t sandbox_uid_of(const char *app)
+{
+    return SANDBOX_UID_FIRST + (uint32_t)(hash_stable(slice_cstr(app)) & 0xffff);
 }

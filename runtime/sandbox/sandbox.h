@@ -23,16 +23,21 @@ enum sandbox_profile {
 
 struct sandbox_config {
     enum sandbox_profile profile;
-    /* Whom a root daemon's zygotes become; 0: SANDBOX_UID. Without root they keep the uid inside a user namespace. */
+    /* Whom a root daemon's zygotes become; 0: SANDBOX_UID. Without root they keep the uid inside a user namespace.
+     * Apps of different users cannot even see each other's processes: see sandbox_uid_of. */
     uint32_t uid;
     uint32_t gid;
     uint64_t memory_bytes; /* data of a worker (heap, private mappings) in all; 0: no limit */
 };
 
 enum {
+    SANDBOX_UID_FIRST = 0x7ead0000, /* 65,536 users that nobody else uses, one for each app by its hash */
     SANDBOX_UID = 65534, /* "nobody": owns no file */
     SANDBOX_FILES_MAX = 64, /* descriptors of one worker */
 };
+
+/* The user that an app's processes run as when the daemon is root. Always the same for the same name. */
+uint32_t sandbox_uid_of(const char *app);
 
 /* `parent`: the process whose death must end this one. UNSUPPORTED names the missing mechanism, PERMISSION_DENIED. */
 MUST_CHECK enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t parent,

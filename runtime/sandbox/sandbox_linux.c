@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,21 +16,29 @@
 #include <unistd.h>
 
 #include "runtime/sandbox/sandbox.h"
+#include "runtime/sandbox/seccomp_filter.h"
 
 /* ---- who it is ---- */
 
-/* Defends the files and processes of the node: the state file belongs to the daemon's user with mode 0600, so a process
- * of another user cannot open it again for writing, nor signal or trace the daemon. */
-static enum status become_nobody(const struct sandbox_config *config, struct err *err)
+/* Defends the files and processes of the node, and those of the other apps: the state file belongs to the daemon's user
+ * with mode 0600, so a process of another user cannot open it again for writing, nor signal or trace its processes. */
+static enum status become(uid_t uid, gid_t gid, struct err *err)
 {
-    uid_t uid = config->uid ? config->uid : SANDBOX_UID;
-    gid_t gid = config->gid ? config->gid : SANDBOX_UID;
     if (setgroups(0, NULL) != 0) return err_errno(err, STATUS_PERMISSION_DENIED, errno, "drop groups");
     if (setresgid(gid, gid, gid) != 0)
         return err_errno(err, STATUS_PERMISSION_DENIED, errno, "become group %u", gid);
     if (setresuid(uid, uid, uid) != 0)
         return err_errno(err, STATUS_PERMISSION_DENIED, errno, "become user %u", uid);
     return STATUS_OK;
+}
+
+static enum status become_nobody(const struct sandbox_config *config, struct err *err)
+{
+    uid_t uid = config->uid ? config->uid : SANDBOX_UID;
+    gid_t gid = config->gid ? config->gid : SANDBOX_UID;
+    if (become(uid, gid, err) == STATUS_OK) return STATUS_OK;
+    /* A container may know the first 65,536 users only. */
+    return become(SANDBOX_UID, SANDBOX_UID, err);
 }
 
 /* The same without root: inside a user namespace of its own the process has no power over anything outside; landlock
@@ -186,6 +195,17 @@ void sandbox_close_from(int first)
     (void)close_range((unsigned)first, ~0U, 0); /* fails only for arguments that are not used here */
 }
 
+/* ---- what it may ask of the kernel ---- */
+
+/* Defends the kernel and everything that the steps above do not know: see seccomp.def. The last step, because the ones
+ * before make calls that it refuses. */
+static enum status enter_filter(const struct seccomp_filter *filter, struct err *err)
+{
+    struct sock_fprog program = {.len = filter->count, .filter = (struct sock_filter *)filter->code};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0) return STATUS_OK;
+    return err_errno(err, STATUS_UNSUPPORTED, errno, "sandbox `strict`: seccomp filters are refused");
+}
+
 /* ---- the two steps ---- */
 
 enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t parent, struct err *err)
@@ -198,7 +218,10 @@ enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t pare
     TRY(die_with(parent, err));
     TRY(limit(RLIMIT_CORE, 0, 0, "core", err));
     TRY(no_new_privileges(err));
-    return enter_landlock(zygote_readable, sizeof zygote_readable / sizeof *zygote_readable, err);
+    TRY(enter_landlock(zygote_readable, sizeof zygote_readable / sizeof *zygote_readable, err));
+    struct seccomp_filter filter;
+    seccomp_filter_zygote(&filter);
+    return enter_filter(&filter, err);
 }
 
 enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t parent, struct err *err)
@@ -207,5 +230,8 @@ enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t pare
     TRY(limit_worker(config, err));
     if (config->profile == SANDBOX_NONE) return STATUS_OK;
     /* Nothing at all: its descriptors are all it has. */
-    return enter_landlock(NULL, 0, err);
+    TRY(enter_landlock(NULL, 0, err));
+    struct seccomp_filter filter;
+    seccomp_filter_worker(&filter, getpid());
+    return enter_filter(&filter, err);
 }

@@ -161,11 +161,8 @@ static enum status fork_worker(struct service *service, uint64_t number, const i
     *worker = (struct zygote_worker){.pid = pid, .number = number};
 
     int pidfd = pidfd_open(pid, 0); /* it is not reaped yet: this is the one that we forked */
-    if (pidfd < 0)
-    {
-        kill(pid, SIGKILL); /* nobody could watch it; its end is reported as any other */
+    if (pidfd < 0) /* nobody could watch it; it ends by itself when the daemon closes its link */
         return err_errno(err, STATUS_NO_RESOURCES, errno, "watch a worker");
-    }
     tell(&(struct control_message){.kind = CONTROL_SPAWNED, .number = number}, &pidfd, 1);
     close(pidfd);
     return STATUS_OK;

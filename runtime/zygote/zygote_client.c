@@ -227,6 +227,7 @@ static enum status send_setup(struct zygote *zygote, const struct zygote_config 
         .env = (const char **)config->env,
         .env_count = config->env_count,
     };
+    if (!setup.sandbox.uid) setup.sandbox.uid = setup.sandbox.gid = sandbox_uid_of(config->app);
     for (size_t i = 0; i < config->function_count; i++)
         setup.functions[i] = (struct control_function){config->functions[i], config->memory_bytes[i]};
     struct buf packet = BUF_INIT;
