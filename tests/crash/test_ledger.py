@@ -103,7 +103,7 @@ class Fakes(unittest.TestCase):
         self.assert_caught("loses the last commits", "lost")
 
     def test_a_lost_update_is_caught(self):
-        self.assert_caught("loses a row", "c1: lost update")
+        self.assert_caught("loses a row", "c1: ", "lost")
 
     def test_a_double_is_caught(self):
         self.assert_caught("replays a record", "c2: ", "done twice")
