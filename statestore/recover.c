@@ -301,6 +301,17 @@ static enum status replay_log(const struct store_config *config, struct recovere
     return recovered->kv->ops->sync(recovered->kv, err);
 }
 
+/* Proves that all of the log is there before the data file is changed. */
+static enum status check_log(const struct store_config *config, struct recovered *recovered, struct err *err)
+{
+    recovered->identity =
+        (struct store_identity){.id = recovered->checkpoint.id, .seq = recovered->checkpoint.seq};
+    TRY(open_log(config, recovered, false, recovered->checkpoint.seq, check_entry, recovered, err));
+    recovered->log->ops->close(recovered->log);
+    recovered->log = NULL;
+    return STATUS_OK;
+}
+
 static enum status open_old(const struct store_config *config, struct recovered *recovered, struct err *err)
 {
     enum status status =
@@ -315,6 +326,7 @@ static enum status open_old(const struct store_config *config, struct recovered 
     TRY(recovery_decide(&recovered->checkpoint, &data, &boot, &recovered->recovery, err));
     if (recovered->recovery == RECOVERY_REWIND)
     {
+        TRY(check_log(config, recovered, err));
         remove_in(config->dir, "lock.mdb"); /* LMDB's table of readers: nobody reads, and it may be torn */
         TRY(kv_lmdb_file_rewind(config->dir, recovered->checkpoint.meta, err));
     }
