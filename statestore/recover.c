@@ -238,14 +238,21 @@ static enum status replay_commit(struct replay *replay, struct slice entries, st
     return STATUS_OK;
 }
 
+/* A slot that was whole once and is not any more: the older one's snapshot may have lost pages since. */
+static enum status check_entry(void *ctx, const struct log_entry *entry, struct err *err)
+{
+    const struct recovered *recovered = ctx;
+    if (entry->checkpoint <= recovered->checkpoint.number) return STATUS_OK;
+    return err_set(
+        err, STATUS_STORE_CORRUPT,
+        "checkpoint %u was complete, but the newest whole slot of the file checkpoint is number %u",
+        entry->checkpoint, recovered->checkpoint.number);
+}
+
 static enum status replay_entry(void *ctx, const struct log_entry *entry, struct err *err)
 {
     struct replay *replay = ctx;
-    if (entry->checkpoint > replay->recovered->checkpoint.number)
-        return err_set(
-            err, STATUS_STORE_CORRUPT,
-            "checkpoint %u was complete, but the newest whole slot of the file checkpoint is number %u",
-            entry->checkpoint, replay->recovered->checkpoint.number);
+    TRY(check_entry(replay->recovered, entry, err));
     if (entry->first_lsn > replay->seq + 1)
         return err_set(err, STATUS_STORE_CORRUPT, "LSN %" PRIu64 " follows LSN %" PRIu64, entry->first_lsn,
                        replay->seq);
