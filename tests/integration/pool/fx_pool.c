@@ -40,7 +40,7 @@ static void open_spec(struct fx_pool *fx, const char *path, const char *const *f
     };
     if (pool_create(&fx->pool, &config, &err) != STATUS_OK) fail_msg("%s", err_text(&err));
 
-    struct pool_function list[32];
+    struct pool_function list[128];
     size_t count = 0;
     for (; functions[count]; count++) list[count] = (struct pool_function){.name = functions[count]};
     struct pool_spec spec = {
