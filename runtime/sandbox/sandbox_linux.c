@@ -75,6 +75,14 @@ static enum status no_new_privileges(struct err *err)
 
 /* ---- how much it may use ---- */
 
+/* Defends the neighbours' share of the processors: the kernel divides time between sessions before it divides it between
+ * the processes of each (sched_autogroup), so an app gets no more by having more workers. */
+static enum status own_session(struct err *err)
+{
+    if (setsid() >= 0 || errno == EPERM) return STATUS_OK; /* EPERM: it leads one already */
+    return err_errno(err, STATUS_INTERNAL, errno, "begin a session");
+}
+
 static enum status limit(int resource, uint64_t soft, uint64_t hard, const char *name, struct err *err)
 {
     struct rlimit now;
@@ -210,6 +218,7 @@ static enum status enter_filter(const struct seccomp_filter *filter, struct err 
 
 enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t parent, struct err *err)
 {
+    TRY(own_session(err));
     if (config->profile == SANDBOX_NONE) return die_with(parent, err);
     if (geteuid() == 0)
         TRY(become_nobody(config, err));

@@ -280,6 +280,21 @@ static bool one_is_warm(struct fx_pool *fx)
     return stats.workers == 1;
 }
 
+/* The kernel shares the processors between sessions: see sandbox_linux.c. */
+static void the_processes_of_an_app_are_a_session_of_their_own(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run run;
+    fx_do(&fx, &run, "pid", "");
+    pid_t worker = (pid_t)strtol(run.text, NULL, 10);
+    assert_true(worker > 0);
+    assert_int_not_equal(getsid(worker), getsid(0));
+    assert_int_not_equal(getsid(worker), worker);
+    fx_pool_close(&fx);
+}
+
 static void a_minimum_of_workers_is_kept_warm(void **state)
 {
     (void)state;
@@ -392,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_hanging_run_gets_company),
         cmocka_unit_test(idle_workers_go_and_come_back),
         cmocka_unit_test(a_minimum_of_workers_is_kept_warm),
+        cmocka_unit_test(the_processes_of_an_app_are_a_session_of_their_own),
         cmocka_unit_test(a_closed_deployment_finishes_what_it_was_given),
         cmocka_unit_test(after_the_death_of_its_zygote_an_app_goes_on),
         cmocka_unit_test(stopping_answers_everybody),
