@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "messaging/wire/msgpack.h"
 
-enum { FIELDS = 16 };
+enum { FIELDS = 17 };
 
 void wire_invoke_encode(struct buf *out, const struct wire_invoke *message)
 {
@@ -18,6 +18,7 @@ void wire_invoke_encode(struct buf *out, const struct wire_invoke *message)
     mp_put_bytes(&to, message->meta);
     mp_put_uint(&to, message->chain);
     mp_put_bool(&to, message->validate);
+    mp_put_bool(&to, message->follows);
     mp_put_uint(&to, message->attempt);
     mp_put_text(&to, message->method);
     mp_put_text(&to, message->path);
@@ -41,6 +42,7 @@ enum status wire_invoke_decode(struct slice payload, struct wire_invoke *message
     message->meta = mp_bytes(&from);
     message->chain = mp_uint(&from, UINT64_MAX);
     message->validate = mp_bool(&from);
+    message->follows = mp_bool(&from);
     message->attempt = (uint32_t)mp_uint(&from, UINT32_MAX);
     message->method = mp_text(&from);
     message->path = mp_text(&from);

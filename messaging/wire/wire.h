@@ -56,10 +56,10 @@ struct wire_invoke {
     /* Not 0: the writes of earlier successful runs of the same chain are visible. All runs of a chain read
      * the same snapshot on the same worker; runs of other chains may come in between. */
     uint64_t chain;
-    /* The result needs its read set even when it wrote nothing. In a chain: it is not the first run. A worker
-     * that does not have the writes of those before it any more does not run it and says so, as an outcome
-     * with the status CONFLICT: it has to run in a new chain. */
-    bool validate;
+    bool validate; /* the result needs its read set even when it wrote nothing */
+    /* It is not the first run of its chain. A worker that does not have the writes of those before it any more does
+     * not run it and says so, as an outcome with the status CONFLICT: it has to run in a new chain. */
+    bool follows;
     uint32_t attempt; /* 1, 2, ... after conflicts */
     struct slice method; /* of the HTTP request; empty for other origins */
     struct slice path; /* as received, without the query */

@@ -379,6 +379,7 @@ static void invocation_send(struct invocation *invocation)
     frame->chain = invocation->chain;
     /* In one of several partitions reads are looked at too: rows of another one would seem not to exist. */
     frame->validate = !invocation->first || invocation->partition->count > 1;
+    frame->follows = !invocation->first;
     frame->attempt = invocation->attempts;
     frame->method = request->method;
     frame->path = request->path;
@@ -569,10 +570,13 @@ static void on_run_done(struct pool_run *run, enum status status, const struct w
     /* The worker of its chain died before it began, or has given up the writes of its chain: it has not run. */
     bool chain_lost =
         status == STATUS_OK && result->outcome == WIRE_OUTCOME_STATUS && result->status == STATUS_CONFLICT;
-    if (status == STATUS_CONFLICT || chain_lost)
+    uint32_t
+        delay_ms; /* counted like a conflict, so that a worker that says so for ever is not believed for ever */
+    if ((status == STATUS_CONFLICT || chain_lost) &&
+        retry_conflict(++invocation->conflicts, &invocation->engine->prng, &delay_ms))
     {
         invocation->attempts--;
-        invocation_again(invocation, 0);
+        invocation_again(invocation, delay_ms);
         return;
     }
     if (status == STATUS_OK && invocation->lane && invocation->lane->broken)

@@ -73,7 +73,8 @@ static void fail_by_return(struct stead_ctx *ctx, enum stead_status returned)
 static void run(struct stead_ctx *ctx, stead__handler_fn handler)
 {
     struct err err;
-    if (stead__view_begin(&ctx->view, ctx->invoke->chain, ctx->invoke->validate, &err) != STATUS_OK)
+    const struct wire_invoke *invoke = ctx->invoke;
+    if (stead__view_begin(&ctx->view, invoke->chain, invoke->follows, invoke->validate, &err) != STATUS_OK)
     {
         (void)stead__fail(ctx, NULL, err.status, &err);
         return;

@@ -22,12 +22,13 @@ void stead__view_fini(struct stead__view *view)
     stead__chains_fini(&view->chains);
 }
 
-enum status stead__view_begin(struct stead__view *view, uint64_t chain_id, bool validate, struct err *err)
+enum status stead__view_begin(struct stead__view *view, uint64_t chain_id, bool follows, bool validate,
+                              struct err *err)
 {
     view->validate = validate;
     view->chain = chain_id != 0 ? stead__chains_find(&view->chains, chain_id) : NULL;
     if (chain_id == 0 || view->chain) return STATUS_OK;
-    if (validate)
+    if (follows)
         return err_set(err, STATUS_CONFLICT, "earlier writes of its chain are not in this worker any more");
     view->chain = stead__chains_add(&view->chains, chain_id);
     return STATUS_OK;

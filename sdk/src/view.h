@@ -29,10 +29,10 @@ struct stead__view {
 void stead__view_init(struct stead__view *view, struct stead__arena *arena, struct stead__snapshot *snapshot);
 void stead__view_fini(struct stead__view *view);
 
-/* A run begins; the snapshot is installed. `chain_id` 0: it belongs to no chain. With `validate` it is
- * not the first of its chain: CONFLICT when the writes of those before it are not here any more. */
-MUST_CHECK enum status stead__view_begin(struct stead__view *view, uint64_t chain_id, bool validate,
-                                         struct err *err);
+/* A run begins; the snapshot is installed. `chain_id` 0: it belongs to no chain. One that follows
+ * in its chain: CONFLICT when the writes of those before it are not here any more. */
+MUST_CHECK enum status stead__view_begin(struct stead__view *view, uint64_t chain_id, bool follows,
+                                         bool validate, struct err *err);
 /* It ends; `keep` adds its writes to its chain. Everything lent ends; the arena is reset by its owner
  * afterwards. */
 void stead__view_end(struct stead__view *view, bool keep);

@@ -204,7 +204,7 @@ static void run(struct stead_testkit *kit, stead__handler_fn handler, uint32_t a
     kit->invoke.id = kit->invoke.chain = ++kit->runs;
     kit->invoke.attempt = attempt;
     stead__ctx_reset(&kit->ctx);
-    CHECK(stead__view_begin(view, kit->invoke.chain, false, NULL) == STATUS_OK);
+    CHECK(stead__view_begin(view, kit->invoke.chain, false, false, NULL) == STATUS_OK);
     stead__chains_merge(&view->chains, view->chain, &kit->rows);
     CHECK(view->chain->id == kit->invoke.chain); /* else the rows exceed BOUND_CHAIN_BYTES_MAX */
     stead__ctx_run(&kit->ctx, &kit->invoke, handler, &kit->result);

@@ -196,7 +196,7 @@ static void check_writes(struct world *world, struct slice set)
 
 static void begin_run(struct world *world, bool validate)
 {
-    assert_int_equal(stead__view_begin(&world->view, world->chain_id, validate, NULL), STATUS_OK);
+    assert_int_equal(stead__view_begin(&world->view, world->chain_id, validate, validate, NULL), STATUS_OK);
 }
 
 static void run_once(struct world *world)
@@ -315,7 +315,7 @@ static void a_value_that_was_lent_outlives_its_replacement(void **state)
 /* One run of a chain: reads the number that its earlier runs left, leaves the next one. */
 static enum status count_in_chain(struct world *world, uint64_t chain, bool first, uint64_t expected)
 {
-    enum status status = stead__view_begin(&world->view, chain, !first, NULL);
+    enum status status = stead__view_begin(&world->view, chain, !first, !first, NULL);
     if (status != STATUS_OK) return status;
     struct slice value;
     status = stead__view_get(&world->view, key_at(world, 0), &value, NULL);
@@ -356,17 +356,17 @@ static void chains_that_take_too_much_are_forgotten(void **state)
     char *large = calloc(1, 20 * MIB);
     for (uint64_t chain = 1; chain <= 4; chain++)
     {
-        assert_int_equal(stead__view_begin(&world->view, chain, false, NULL), STATUS_OK);
+        assert_int_equal(stead__view_begin(&world->view, chain, false, false, NULL), STATUS_OK);
         assert_int_equal(stead__view_put(&world->view, key_at(world, 1), slice_make(large, 20 * MIB), NULL),
                          STATUS_OK);
         stead__view_end(&world->view, true);
         stead__arena_reset(&world->arena);
     }
-    assert_int_equal(stead__view_begin(&world->view, 1, true, NULL), STATUS_CONFLICT);
+    assert_int_equal(stead__view_begin(&world->view, 1, true, true, NULL), STATUS_CONFLICT);
     for (uint64_t chain = 2; chain <= 4; chain++)
     {
         struct slice value;
-        assert_int_equal(stead__view_begin(&world->view, chain, true, NULL), STATUS_OK);
+        assert_int_equal(stead__view_begin(&world->view, chain, true, true, NULL), STATUS_OK);
         assert_int_equal(stead__view_get(&world->view, key_at(world, 1), &value, NULL), STATUS_OK);
         assert_int_equal(value.size, 20 * MIB);
         stead__view_end(&world->view, false);

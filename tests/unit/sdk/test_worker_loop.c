@@ -309,7 +309,7 @@ static void a_chain_sees_the_writes_of_its_earlier_runs(void **state)
     queue(side, 7, "count");
     queue(side, 8, "count");
     side->invoke.chain = 5;
-    side->invoke.validate = true;
+    side->invoke.validate = side->invoke.follows = true;
     queue(side, 9, "count");
     send_queued(side);
     static const char *const expected[] = {"1", "2", "3", NULL, "4", "1", "1", "1", "5"};
@@ -327,7 +327,7 @@ static void a_run_whose_chain_is_unknown_is_not_run(void **state)
 {
     struct daemon_side *side = *state;
     side->invoke.chain = 5;
-    side->invoke.validate = true;
+    side->invoke.validate = side->invoke.follows = true;
     call(side, 1, "count");
     assert_failure(side, WIRE_OUTCOME_STATUS, STATUS_CONFLICT,
                    "earlier writes of its chain are not in this worker any more");

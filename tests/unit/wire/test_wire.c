@@ -35,6 +35,7 @@ static struct wire_invoke *example_invoke(void)
                       "bytes"),
         .chain = 99,
         .validate = true,
+        .follows = true,
         .attempt = 3,
         .method = SLICE("POST"),
         .path = SLICE("/shop/add/cart/42"),
@@ -177,7 +178,7 @@ static void an_invoke_arrives_as_it_was_sent(void **state)
     struct wire_invoke got;
     assert_int_equal(wire_invoke_decode(only_payload(buf_view(&out)), &got, NULL), STATUS_OK);
     assert_true(got.id == sent->id && got.snapshot == sent->snapshot && got.txn == sent->txn);
-    assert_true(got.chain == sent->chain && got.validate == sent->validate);
+    assert_true(got.chain == sent->chain && got.validate == sent->validate && got.follows == sent->follows);
     assert_true(got.timeout_ms == sent->timeout_ms && got.attempt == sent->attempt);
     assert_slice(got.ident, sent->ident);
     assert_slice(got.function, sent->function);
