@@ -135,6 +135,30 @@ static void answer_health(struct http_exchange *exchange, bool good, const char 
     http_reply(exchange, good ? 200 : 503, &type, 1, slice_cstr(words));
 }
 
+/* Is `method` a word of the list "GET, POST"? */
+static bool method_listed(const char *list, struct slice method)
+{
+    for (const char *word = list; *word;)
+    {
+        size_t size = strcspn(word, ",");
+        if (slice_equal(slice_make(word, size), method)) return true;
+        word += size;
+        word += strspn(word, ", ");
+    }
+    return false;
+}
+
+/* The methods that the function takes under its own name, when this is not one of them; else NULL. */
+static const char *methods_instead(const struct front *front, struct slice method)
+{
+    const struct route_match *match = &front->match;
+    if (match->own) return NULL;
+    const struct invoke_function *function =
+        router_function(front->router, slice_cstr(match->app), slice_cstr(match->function));
+    return function && function->methods[0] && !method_listed(function->methods, method) ? function->methods
+                                                                                         : NULL;
+}
+
 void front_on_request(void *ctx, struct http_exchange *exchange)
 {
     struct front *front = ctx;
@@ -155,6 +179,14 @@ void front_on_request(void *ctx, struct http_exchange *exchange)
     {
         fail(exchange, status, err_text(&front->err), NULL,
              status == STATUS_METHOD_NOT_ALLOWED ? match->allow : NULL);
+        return;
+    }
+    const char *allow = methods_instead(front, http->method);
+    if (allow)
+    {
+        (void)err_set(&front->err, STATUS_METHOD_NOT_ALLOWED, "function '%s' takes %s, not %.*s",
+                      match->function, allow, SLICE_FMT(http->method));
+        fail(exchange, STATUS_METHOD_NOT_ALLOWED, err_text(&front->err), NULL, allow);
         return;
     }
     front_invoke(front, exchange, slice_cstr(match->app), slice_cstr(match->function), match->entity);

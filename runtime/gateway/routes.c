@@ -459,6 +459,7 @@ static enum status own_match(const struct route *route, const struct path *path,
         else
             match->params[match->param_count++] = (struct route_param){segment->text, value};
     }
+    match->own = true;
     match->app = route->app;
     match->function = route->function;
     return STATUS_OK;
@@ -490,6 +491,7 @@ static enum status default_match(const struct routes *routes, const struct path 
 enum status routes_match(const struct routes *routes, struct slice method, struct slice raw,
                          struct route_match *match, struct err *err)
 {
+    match->own = false;
     match->app = match->function = NULL;
     match->entity = SLICE_EMPTY;
     match->param_count = 0;

@@ -50,6 +50,7 @@ struct route_match {
     const char *app; /* both borrowed from the table */
     const char *function;
     struct slice entity; /* decoded; empty: unaddressed */
+    bool own; /* by a route of a manifest, not by /{app}/{function} */
     struct route_param params[ROUTE_PARAMS_MAX]; /* of own routes, without {entity} */
     size_t param_count;
     char allow[128]; /* with METHOD_NOT_ALLOWED: the methods of this path, "GET, POST" */

@@ -30,6 +30,7 @@ struct metering;
 
 struct invoke_function {
     char name[BOUND_NAME_BYTES_MAX + 1];
+    char methods[64]; /* that /{app}/{function} takes, "GET, POST"; empty: any */
     uint32_t timeout_ms;
     uint32_t memory_mb; /* for the meter */
     uint32_t queue_max; /* in flight, waiting included; more are refused with QUEUE_FULL */

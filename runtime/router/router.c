@@ -118,6 +118,13 @@ static enum status function_find(const struct router_app *app, uint32_t partitio
     return STATUS_OK;
 }
 
+const struct invoke_function *router_function(const struct router *router, struct slice app,
+                                              struct slice function)
+{
+    const struct router_app *found = map_get(&router->apps, app);
+    return found ? invoke_version_function(found->versions[0], function) : NULL;
+}
+
 enum status router_invoke(struct router *router, struct slice name, struct slice function,
                           const struct invoke_request *request, invoke_done_fn done, void *ctx,
                           struct err *err)

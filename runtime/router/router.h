@@ -30,6 +30,10 @@ MUST_CHECK enum status router_invoke(struct router *router, struct slice app, st
                                      const struct invoke_request *request, invoke_done_fn done, void *ctx,
                                      struct err *err);
 
+/* NULL when there is none. Borrowed until the next router_switch(). */
+const struct invoke_function *router_function(const struct router *router, struct slice app,
+                                              struct slice function);
+
 /* Where an invocation would run now, and why: the same decision without the invocation. */
 struct router_explanation {
     struct route_decision decision;
