@@ -80,6 +80,7 @@ enum cli_exit cmd_rollback(struct cli_line *line);
 enum cli_exit cmd_remove(struct cli_line *line);
 /* cmd_invoke.c */
 enum cli_exit cmd_invoke(struct cli_line *line);
+enum cli_exit cmd_explain_invoke(struct cli_line *line);
 /* cmd_state.c */
 enum cli_exit cmd_state_ls(struct cli_line *line);
 enum cli_exit cmd_state_get(struct cli_line *line);
@@ -90,6 +91,8 @@ enum cli_exit cmd_state_scan(struct cli_line *line);
 enum cli_exit cmd_logs(struct cli_line *line);
 /* cmd_stats.c */
 enum cli_exit cmd_stats(struct cli_line *line);
+/* cmd_usage.c */
+enum cli_exit cmd_usage(struct cli_line *line);
 /* cmd_explain.c */
 enum cli_exit cmd_explain(struct cli_line *line);
 /* cmd_doctor.c */

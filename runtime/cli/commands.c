@@ -90,6 +90,11 @@ const struct cli_command cli_commands[] = {
     {"state rm", "APP/[ENTITY] NAME", "delete a row", NULL, NULL, 2, 2, false, cmd_state_rm},
     {"logs", "[APP]", "show what functions logged", NULL, logs_options, 0, 1, false, cmd_logs},
     {"stats", "", "show the figures of the node", NULL, NULL, 0, 0, false, cmd_stats},
+    {"usage", "[APP]", "what functions used, by day, and what it costs",
+     "The prices are settings of the node: price.per_million_invocations and price.per_gb_second.\n", NULL, 0,
+     1, false, cmd_usage},
+    {"explain invoke", "APP/FUNCTION[/ENTITY]", "where an invocation would run, and why",
+     "  stead explain invoke counter/add/page-1\n", NULL, 1, 1, false, cmd_explain_invoke},
     {"explain", "[ERROR]", "what an error means and what to do; without one: list all",
      "Needs no node.\n"
      "  stead explain function_timeout\n",

@@ -97,6 +97,38 @@ static void on_stats(struct admin_call *call)
     buf_fini(&body);
 }
 
+/* Answers with the JSON that a port wrote, or with its error. */
+static void reply_written(struct admin_call *call, enum status status, struct buf *body,
+                          const struct err *err)
+{
+    if (status == STATUS_OK)
+        http_reply(call->exchange, 200, &json_header, 1, buf_view(body));
+    else
+        admin_fail_err(call->exchange, status, err);
+    buf_fini(body);
+}
+
+static void on_usage(struct admin_call *call)
+{
+    const struct admin_ports *ports = &call->admin->config.ports;
+    struct buf body = BUF_INIT;
+    struct err err = ERR_INIT;
+    struct slice app = SLICE_EMPTY;
+    (void)admin_query(call, "app", &app); /* without one: all */
+    enum status status = ports->usage(ports->ctx, app, &body, &err);
+    reply_written(call, status, &body, &err);
+}
+
+static void on_explain(struct admin_call *call)
+{
+    const struct admin_ports *ports = &call->admin->config.ports;
+    struct slice entity = call->segment_count > 4 ? call->segments[4] : SLICE_EMPTY;
+    struct buf body = BUF_INIT;
+    struct err err = ERR_INIT;
+    enum status status = ports->explain(ports->ctx, call->app, call->segments[3], entity, &body, &err);
+    reply_written(call, status, &body, &err);
+}
+
 static void on_invoke(struct admin_call *call)
 {
     const struct admin_ports *ports = &call->admin->config.ports;
@@ -115,6 +147,7 @@ static const struct {
 } table[] = {
     {"GET", "health", on_health, false},
     {"GET", "stats", on_stats, false},
+    {"GET", "usage", on_usage, false},
     {"GET", "logs", admin_logs, false},
     {"GET", "apps", admin_apps_list, false},
     {"GET", "apps/*", admin_apps_show, true},
@@ -122,6 +155,7 @@ static const struct {
     {"DELETE", "apps/*", admin_apps_remove, true},
     {"POST", "apps/*/rollback", admin_apps_rollback, true},
     {"*", "apps/*/invoke/*/**", on_invoke, true},
+    {"GET", "apps/*/explain/*/**", on_explain, true},
     {"GET", "apps/*/state", admin_state_get, true},
     {"PUT", "apps/*/state", admin_state_put, true},
     {"DELETE", "apps/*/state", admin_state_delete, true},

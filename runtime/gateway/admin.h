@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "runtime/base/buf.h"
+#include "runtime/base/err.h"
 #include "runtime/base/slice.h"
 
 struct admin;
@@ -31,6 +32,11 @@ struct admin_ports {
      * exchange's own headers and body are the input. `entity` may be empty. The slices are borrowed for the call. */
     void (*invoke)(void *ctx, struct http_exchange *exchange, struct slice app, struct slice function,
                    struct slice entity);
+    /* Appends one JSON object: where the function would run for this entity (may be empty), and why. */
+    enum status (*explain)(void *ctx, struct slice app, struct slice function, struct slice entity,
+                           struct buf *json, struct err *err);
+    /* Appends one JSON object: what was used by function and day; `app` empty: of all apps. */
+    enum status (*usage)(void *ctx, struct slice app, struct buf *json, struct err *err);
     /* Appends one JSON object: the figures of the node. */
     void (*stats)(void *ctx, struct buf *json);
 };

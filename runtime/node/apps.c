@@ -286,6 +286,9 @@ static struct invoke_function *functions_of(const struct manifest *manifest)
         const struct manifest_function *from = &manifest->functions[i];
         struct invoke_function *to = &functions[i];
         snprintf(to->name, sizeof to->name, "%s", from->name);
+        for (size_t m = 0, used = 0; m < from->method_count && used < sizeof to->methods; m++)
+            used += (size_t)snprintf(to->methods + used, sizeof to->methods - used, "%s%s", m ? ", " : "",
+                                     from->methods[m]);
         to->timeout_ms = from->timeout_ms;
         to->memory_mb = from->memory_mb;
         to->relaxed = from->durability == DURABILITY_RELAXED;

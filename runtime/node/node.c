@@ -23,6 +23,7 @@
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
 #include "runtime/node/apps.h"
+#include "runtime/node/usage.h"
 #include "runtime/observe/fnlog.h"
 #include "runtime/router/router.h"
 #include "runtime/worker/pool.h"
@@ -140,6 +141,26 @@ static void port_invoke(void *ctx, struct http_exchange *exchange, struct slice 
 {
     struct node *node = ctx;
     front_invoke(node->front, exchange, app, function, entity);
+}
+
+static enum status port_explain(void *ctx, struct slice app, struct slice function, struct slice entity,
+                                struct buf *json, struct err *err)
+{
+    struct node *node = ctx;
+    struct router_explanation why;
+    TRY(router_explain(node->router, app, function, entity, &why, err));
+    buf_printf(json,
+               "{\"node\":\"%s\",\"partition\":%u,\"partitions\":%u,\"hashed_bytes\":%zu,\"warm\":%s,"
+               "\"in_flight\":%u,\"reason\":\"%s\"}",
+               why.node, why.decision.partition, why.partitions, why.hash_tag.size,
+               why.decision.warm ? "true" : "false", why.in_flight, route_reason_text(why.decision.reason));
+    return STATUS_OK;
+}
+
+static enum status port_usage(void *ctx, struct slice app, struct buf *json, struct err *err)
+{
+    struct node *node = ctx;
+    return usage_json(node->apps, node->catalog, node->config, app, json, err);
 }
 
 static void port_stats(void *ctx, struct buf *json)
@@ -315,7 +336,7 @@ static enum status parse_address(const char *text, char *host, size_t host_size,
     return STATUS_OK;
 }
 
-static enum status open_gateways(struct node *node, struct err *err)
+static enum status open_public(struct node *node, const char **address, struct err *err)
 {
     const struct config *config = node->config;
     struct gateway_config gateway = {
@@ -328,8 +349,21 @@ static enum status open_gateways(struct node *node, struct err *err)
                    .body_timeout_ms = (uint32_t)config->http_request_timeout_ms,
                    .idle_timeout_ms = (uint32_t)config->http_idle_timeout_ms},
     };
+    char host[256];
+    unsigned port = 0;
     node->front = front_create(&(struct front_config){.router = node->router});
     routes_rebuild(node);
+    TRY(parse_address(config->listen, host, sizeof host, &port, err));
+    TRY(gateway_open(&node->public, &gateway, err));
+    return gateway_listen_tcp(node->public, host, port, front_on_request, node->front, address, err);
+}
+
+static enum status open_private(struct node *node, struct buf *path, struct err *err)
+{
+    struct gateway_config gateway = {
+        .loop = node->loop,
+        .limits = {.body_bytes_max = BOUND_ARTIFACT_BYTES_MAX + BOUND_MANIFEST_BYTES_MAX},
+    };
     node->admin = admin_create(&(struct admin_config){
         .loop = node->loop,
         .clock = node->clock,
@@ -337,37 +371,35 @@ static enum status open_gateways(struct node *node, struct err *err)
         .deployer = node->deployer,
         .fnlog = node->fnlog,
         .system = node->system,
-        .data = config->data,
+        .data = node->config->data,
         .ports = {.ctx = node,
                   .partitions = port_partitions,
                   .store = port_store,
                   .invoke = port_invoke,
+                  .explain = port_explain,
+                  .usage = port_usage,
                   .stats = port_stats},
     });
-    TRY(gateway_open(&node->public, &gateway, err));
-    gateway.limits =
-        (struct gateway_limits){.body_bytes_max = BOUND_ARTIFACT_BYTES_MAX + BOUND_MANIFEST_BYTES_MAX};
-    TRY(gateway_open(&node->private, &gateway, err));
-
-    struct buf path = BUF_INIT;
-    if (config->admin[0])
-        buf_append_cstr(&path, config->admin);
+    if (node->config->admin[0])
+        buf_append_cstr(path, node->config->admin);
     else
-        path_in_data(node, "admin.sock", &path);
+        path_in_data(node, "admin.sock", path);
+    TRY(gateway_open(&node->private, &gateway, err));
     enum status status =
-        gateway_listen_unix(node->private, buf_cstr(&path), 0600, admin_on_request, node->admin, err);
-    if (status != STATUS_OK) status = err_wrap(err, status, "admin socket");
+        gateway_listen_unix(node->private, buf_cstr(path), 0600, admin_on_request, node->admin, err);
+    return status == STATUS_OK ? STATUS_OK : err_wrap(err, status, "admin socket");
+}
 
-    char host[256];
-    unsigned port = 0;
+static enum status open_gateways(struct node *node, struct err *err)
+{
     const char *address = NULL;
-    if (status == STATUS_OK) status = parse_address(config->listen, host, sizeof host, &port, err);
-    if (status == STATUS_OK)
-        status = gateway_listen_tcp(node->public, host, port, front_on_request, node->front, &address, err);
+    struct buf path = BUF_INIT;
+    enum status status = open_public(node, &address, err);
+    if (status == STATUS_OK) status = open_private(node, &path, err);
     if (status == STATUS_OK) admin_listening(node->admin, address);
     if (status == STATUS_OK)
         log_info("node.listening", "address=%s admin=%s data=%s apps=%zu", address, buf_cstr(&path),
-                 config->data, catalog_app_count(node->catalog));
+                 node->config->data, catalog_app_count(node->catalog));
     buf_fini(&path);
     return status;
 }
