@@ -16,7 +16,7 @@ from harness.examples import example
 from ledger import Ledger
 from rounds import run_rounds
 
-OPTIONS = argparse.Namespace(rounds=50, clients=24, rate=1000.0, seed=None)
+OPTIONS = argparse.Namespace(rounds=50, clients=24, rate=2000.0, seed=None)
 
 
 class Crash(Case):

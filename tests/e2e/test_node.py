@@ -52,7 +52,7 @@ class Starting(Case):
     def test_an_address_that_is_none_is_told(self):
         for address in ("nonsense", "127.0.0.1:99999", "127.0.0.1:", "256.0.0.1:80"):
             with self.subTest(address):
-                self.refused("listen", listen=address)
+                self.refused("invalid", address.split(":")[0], listen=address)
 
     def test_an_unknown_setting_is_told(self):
         self.refused("nosuch", flags=["--nosuch=1"])

@@ -30,7 +30,10 @@ class Swarm:
         self.sent = 0
         self._wires = [_Wire(actor) for actor in actors]
         self._selector = selectors.DefaultSelector()
+        # With a rate the requests go out in bursts, so that many are in flight at the same time.
+        self._burst = max(1, len(self._wires) // 2)
         self._tokens = 0.0
+        self._turn = 0  # whose turn it is, so that everybody comes to send
         self._tokens_at = time.monotonic()
 
     def close(self):
@@ -59,12 +62,12 @@ class Swarm:
         deadline = time.monotonic() + timeout_s
         while True:
             now = time.monotonic()
-            active = self._send_all(now)
-            if not active and not any(wire.busy for wire in self._wires):
+            waiting = self._send_all(now)
+            if not waiting and not any(wire.busy for wire in self._wires):
                 return True
             if now >= deadline:
                 return False
-            self._receive(min(deadline - now, 0.1))
+            self._receive(min(deadline - now, 0.1, self._pause()))
 
     def drop_all(self):
         """Breaks every connection, as after the death of the server: what is in flight is lost."""
@@ -74,15 +77,19 @@ class Swarm:
     # ---- one round ----
 
     def _pause(self):
-        return 0.5 if self.rate is None else min(0.5, 1.0 / self.rate)
+        return 0.5 if self.rate is None else min(0.5, self._burst / self.rate)
 
     def _send_all(self, now):
         """True when something was sent or has to wait for its turn."""
         active = False
         if self.rate is not None:
-            self._tokens = min(self._tokens + (now - self._tokens_at) * self.rate, len(self._wires))
+            self._tokens = min(self._tokens + (now - self._tokens_at) * self.rate, 2 * len(self._wires))
             self._tokens_at = now
-        for wire in self._wires:
+            if self._tokens < self._burst:
+                return True
+        for _ in self._wires:
+            wire = self._wires[self._turn]
+            self._turn = (self._turn + 1) % len(self._wires)
             if wire.busy:
                 continue
             if self.rate is not None and self._tokens < 1:
