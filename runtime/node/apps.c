@@ -340,27 +340,27 @@ static enum status version_open(struct app *app, struct catalog_version *catalog
 
 /* ---- deployments ---- */
 
-/* A failure that is told later, as the ports promise. */
-struct late_failure {
+/* What is known at once but told later, as the ports promise. */
+struct late_news {
     struct loop_task task;
     void (*done)(void *ctx, enum status status, const struct err *err);
     void *ctx;
     struct err err;
 };
 
-static void on_late_failure(struct loop_task *task, void *ctx)
+static void on_late_news(struct loop_task *task, void *ctx)
 {
-    struct late_failure *late = ctx;
+    struct late_news *late = ctx;
     late->done(late->ctx, late->err.status, &late->err);
     free(late);
 }
 
-static void fail_later(struct apps *apps, void (*done)(void *, enum status, const struct err *), void *ctx,
+static void tell_later(struct apps *apps, void (*done)(void *, enum status, const struct err *), void *ctx,
                        const struct err *err)
 {
-    struct late_failure *late = mem_alloc(sizeof *late);
-    *late = (struct late_failure){.done = done, .ctx = ctx, .err = *err};
-    loop_task_init(&late->task, on_late_failure, late);
+    struct late_news *late = mem_alloc(sizeof *late);
+    *late = (struct late_news){.done = done, .ctx = ctx, .err = *err};
+    loop_task_init(&late->task, on_late_news, late);
     loop_post(apps->config.loop, &late->task);
 }
 
@@ -393,7 +393,7 @@ void apps_probe(void *ctx, struct catalog_version *catalog, const char *path, de
     if (status == STATUS_OK) status = version_open(app, catalog, &apps->tried, &err);
     if (status != STATUS_OK)
     {
-        fail_later(apps, done, done_ctx, &err);
+        tell_later(apps, done, done_ctx, &err);
         return;
     }
     apps->tried->probed = done;
@@ -429,12 +429,18 @@ void apps_on_switch(void *ctx, const char *name, struct catalog_version *catalog
     log_info("apps.switched", "app=%s version=%s", name, catalog ? catalog->id : "none");
 }
 
-enum status apps_start(struct apps *apps, const char *name, struct catalog_version *catalog, struct err *err)
+void apps_start(struct apps *apps, const char *name, struct catalog_version *catalog)
 {
     struct app *app;
-    TRY(app_open(apps, name, catalog->manifest->partitions, &app, err));
-    apps_on_switch(apps, name, catalog);
-    return STATUS_OK;
+    struct err err = ERR_INIT;
+    enum status status = app_open(apps, name, catalog->manifest->partitions, &app, &err);
+    if (status == STATUS_OK)
+    {
+        apps_on_switch(apps, name, catalog);
+        return;
+    }
+    log_error("apps.failed", "app=%s code=%s %s", name, status_code(status), err_text(&err));
+    router_fail(apps->config.router, slice_cstr(name), &err);
 }
 
 /* ---- removal ---- */
@@ -466,6 +472,15 @@ static enum status delete_tree(const char *path, struct err *err)
     return status;
 }
 
+static enum status state_delete(struct apps *apps, const char *name, struct err *err)
+{
+    struct buf path = BUF_INIT;
+    buf_printf(&path, "%s/%s", apps->dir, name);
+    enum status status = delete_tree(buf_cstr(&path), err);
+    buf_fini(&path);
+    return status;
+}
+
 static void on_erase(struct loop_task *task, void *ctx)
 {
     struct app *app = ctx;
@@ -473,11 +488,10 @@ static void on_erase(struct loop_task *task, void *ctx)
     deploy_on_erased_fn erased = app->erased;
     void *erased_ctx = app->erased_ctx;
     struct err err = ERR_INIT;
-    struct buf path = BUF_INIT;
-    buf_printf(&path, "%s/%s", apps->dir, app->name);
+    char *name = mem_strdup(app->name);
     app_close(app);
-    enum status status = delete_tree(buf_cstr(&path), &err);
-    buf_fini(&path);
+    enum status status = state_delete(apps, name, &err);
+    free(name);
     erased(erased_ctx, status, &err);
 }
 
@@ -485,11 +499,12 @@ void apps_erase_state(void *ctx, const char *name, deploy_on_erased_fn done, voi
 {
     struct apps *apps = ctx;
     struct app *app = map_get(&apps->by_name, slice_cstr(name));
-    struct err err = ERR_INIT;
     if (!app)
     {
-        (void)err_set(&err, STATUS_APP_NOT_FOUND, "app '%s' has no open state", name);
-        fail_later(apps, done, done_ctx, &err);
+        /* Its state could not be opened: damaged, perhaps. All the more it may be deleted. */
+        struct err err = ERR_INIT;
+        (void)state_delete(apps, name, &err); /* the text has the status */
+        tell_later(apps, done, done_ctx, &err);
         return;
     }
     app->erased = done;

@@ -30,9 +30,9 @@ struct apps_config {
 
 struct apps *apps_create(const struct apps_config *config);
 
-/* Opens the state of an app of the catalog and makes its current version run; for the start of the node. */
-MUST_CHECK enum status apps_start(struct apps *apps, const char *app, struct catalog_version *version,
-                                  struct err *err);
+/* Opens the state of an app of the catalog and makes its current version run; for the start of the node. One whose state
+ * cannot be opened is logged and answers with that failure: it must not keep the others from running. */
+void apps_start(struct apps *apps, const char *app, struct catalog_version *version);
 
 /* The ports of deploy.h. */
 void apps_probe(void *ctx, struct catalog_version *version, const char *path, deploy_on_probed_fn done,

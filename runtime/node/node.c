@@ -308,7 +308,7 @@ static enum status open_apps(struct node *node, struct err *err)
     for (size_t i = 0; i < catalog_app_count(node->catalog); i++)
     {
         const struct catalog_app *app = catalog_app_at(node->catalog, i);
-        TRY(apps_start(node->apps, app->name, catalog_app_current(app), err));
+        apps_start(node->apps, app->name, catalog_app_current(app));
     }
     return STATUS_OK;
 }

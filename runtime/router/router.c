@@ -18,6 +18,7 @@ struct router {
 };
 
 struct router_app {
+    struct err failure; /* when there are no partitions: why */
     uint32_t partitions;
     struct invoke_version *versions[]; /* of each partition, referenced */
 };
@@ -62,6 +63,7 @@ void router_switch(struct router *router, struct slice name, struct invoke_versi
     if (count > 0)
     {
         struct router_app *app = mem_alloc(sizeof *app + count * sizeof app->versions[0]);
+        app->failure = ERR_INIT;
         app->partitions = count;
         memcpy(app->versions, versions, count * sizeof app->versions[0]);
         before = map_put(&router->apps, name, app);
@@ -71,6 +73,13 @@ void router_switch(struct router *router, struct slice name, struct invoke_versi
         before = map_remove(&router->apps, name);
     }
     app_free(before);
+}
+
+void router_fail(struct router *router, struct slice name, const struct err *failure)
+{
+    struct router_app *app = mem_zalloc(sizeof *app);
+    app->failure = *failure;
+    app_free(map_put(&router->apps, name, app));
 }
 
 void router_drain(struct router *router)
@@ -84,6 +93,8 @@ static enum status app_find(struct router *router, struct slice name, struct rou
     if (router->draining) return err_set(err, STATUS_DRAINING, "the node is stopping");
     *app = map_get(&router->apps, name);
     if (!*app) return err_set(err, STATUS_APP_NOT_FOUND, "no app '%.*s' is deployed", SLICE_FMT(name));
+    if ((*app)->partitions == 0)
+        return err_set(err, (*app)->failure.status, "%s", err_text(&(*app)->failure));
     return STATUS_OK;
 }
 

@@ -21,11 +21,14 @@ void router_destroy(struct router *router);
 void router_switch(struct router *router, struct slice app, struct invoke_version *const *versions,
                    uint32_t count);
 
+/* The app is there but its state is not: its invocations are answered with this failure, until a router_switch(). */
+void router_fail(struct router *router, struct slice app, const struct err *failure);
+
 /* Stops taking invocations: they are answered with DRAINING. Those in flight go on. */
 void router_drain(struct router *router);
 
-/* Starts an invocation. A refusal (APP_NOT_FOUND, FUNCTION_NOT_FOUND, DRAINING, OVERLOADED) is returned at once, and
- * `done` is not called; with OK it will be, exactly once and later. */
+/* Starts an invocation. A refusal (APP_NOT_FOUND, FUNCTION_NOT_FOUND, DRAINING, OVERLOADED, that of router_fail()) is
+ * returned at once, and `done` is not called; with OK it will be, exactly once and later. */
 MUST_CHECK enum status router_invoke(struct router *router, struct slice app, struct slice function,
                                      const struct invoke_request *request, invoke_done_fn done, void *ctx,
                                      struct err *err);

@@ -83,6 +83,17 @@ class Starting(Case):
                 self.assert_partition_refused(node, store, "store_corrupt", file.name)
                 self.assertEqual(before, file.read_bytes())
 
+    def test_an_app_with_a_damaged_store_can_be_removed_and_begun_again(self):
+        node = self.stopped_node()
+        (file,) = (node.data / "apps/faults/p0").glob("data*")
+        file.write_bytes(os.urandom(8192))
+        node.start()
+        self.assert_error(node.post("/faults/add/a"), 503, "store_corrupt")
+        node.cli("remove", "faults", "--state")
+        self.assert_error(node.post("/faults/add/a"), 404, "app_not_found")
+        node.deploy(faults_app(self.make_dir()))
+        self.assertEqual("1", self.assert_ok(node.post("/faults/add/a")).text.strip())
+
     def stopped_node(self):
         node = self.make_node()
         node.deploy(faults_app(self.make_dir()))
