@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -20,9 +21,8 @@ static char broken[1024];
 
 static void attempt(const char *name, long got)
 {
-    if (got < 0 || strlen(broken) + strlen(name) + 2 > sizeof broken) return;
-    strncat(broken, name, sizeof broken - strlen(broken) - 1);
-    strncat(broken, " ", sizeof broken - strlen(broken) - 1);
+    size_t used = strlen(broken);
+    if (got >= 0) snprintf(broken + used, sizeof broken - used, "%s ", name);
 }
 
 static long reopen(int fd)
