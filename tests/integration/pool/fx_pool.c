@@ -9,6 +9,8 @@
 // cmocka wants the ones above before it.
 #include <cmocka.h>
 
+#include "runtime/worker/deployment.h" // to find the zygote
+
 const char *const fx_faults[] = {
     "ok",   "pid",    "fails", "segv", "aborts",  "exits", "spins",     "stubborn",
     "eats", "floods", "says",  "env",  "escapes", "lies",  "logs_much", "logs_pid_and_spins",
@@ -155,6 +157,11 @@ void fx_do(struct fx_pool *fx, struct fx_run *run, const char *function, const c
     fx_run_init(run, function, body);
     fx_submit(fx, run);
     fx_wait(fx, run);
+}
+
+pid_t fx_zygote(struct fx_pool *fx)
+{
+    return fx->deployment->zygote ? zygote_pid(fx->deployment->zygote) : 0;
 }
 
 void fx_expect_text(const struct fx_run *run, const char *part)

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include "runtime/loop/loop.h"
 #include "runtime/worker/pool.h"
 
@@ -54,6 +56,8 @@ void fx_submit(struct fx_pool *fx, struct fx_run *run);
 void fx_wait(struct fx_pool *fx, struct fx_run *run);
 /* init, submit, wait. */
 void fx_do(struct fx_pool *fx, struct fx_run *run, const char *function, const char *body);
+/* The process id of the zygote; 0 when there is none. */
+pid_t fx_zygote(struct fx_pool *fx);
 /* The text of the run has this part. */
 void fx_expect_text(const struct fx_run *run, const char *part);
 /* The outcome of the trial load; words into `text`. */
