@@ -303,6 +303,8 @@ int main(int argc, char **argv)
     if (!line.command && is_group(first) && argv[0] && strcmp(argv[0], "--help") == 0)
         return help_show(first, NULL);
     if (!line.command) return complain_subcommand(first) ? EXIT_USAGE : command_unknown(first);
+    /* "explain conflict": a word that could have been the command's second is its first argument. */
+    if (second && !strchr(line.command->name, ' ')) line.args[line.arg_count++] = second;
     enum cli_exit code = line_parse(&line, argv);
     if (code != EXIT_DONE) return code;
     if (!line.command->raw && cli_option(&line, "help"))
