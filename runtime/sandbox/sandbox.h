@@ -17,7 +17,9 @@
 #include "runtime/base/err.h"
 
 enum sandbox_profile {
-    SANDBOX_STRICT = 0, /* everything below; entering fails where the kernel lacks what `strict` promises */
+    /* Another user (root) or a user namespace, no new privileges, landlock as far as the kernel has it, system calls by
+     * the lists of seccomp.def, limits. Entering fails where the kernel refuses one of these. */
+    SANDBOX_STRICT = 0,
     SANDBOX_NONE = 1, /* only the limits and the death with the parent: no defence against hostile code */
 };
 
