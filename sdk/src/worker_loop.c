@@ -54,7 +54,7 @@ struct worker {
     uint32_t peak_kib;
     volatile sig_atomic_t in_handler; /* a handler runs: `out` is whole and at rest */
     struct err err;
-    alignas(max_align_t) char signal_stack[SIGNAL_STACK_BYTES];
+    char *signal_stack; /* not a part of this: nobody shall touch its pages before it is needed */
 };
 
 _Static_assert((int)STEAD_DEBUG == LOG_DEBUG && (int)STEAD_ERROR == LOG_ERROR &&
@@ -138,6 +138,7 @@ static void on_fatal_signal(int number)
 static void catch_signals(struct worker *worker)
 {
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGXCPU};
+    worker->signal_stack = mem_alloc(SIGNAL_STACK_BYTES);
     stack_t stack = {.ss_sp = worker->signal_stack, .ss_size = SIGNAL_STACK_BYTES};
     CHECK(sigaltstack(&stack, NULL) == 0); /* for handlers that ran out of stack */
     struct sigaction action = {.sa_handler = on_fatal_signal, .sa_flags = SA_RESETHAND | SA_ONSTACK};
@@ -287,6 +288,7 @@ static void finish(struct worker *worker)
     stead__ctx_fini(&worker->ctx);
     buf_fini(&worker->in);
     buf_fini(&worker->out);
+    free(worker->signal_stack);
     free(worker);
 }
 
