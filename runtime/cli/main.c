@@ -269,21 +269,33 @@ static enum cli_exit usage(const struct cli_command *command)
 
 /* The command's own words, wherever they stand between common options: `stead --json state ls`. They are taken out of
  * argv, so that what is left are options and arguments. */
-static const char *word_take(char **argv)
+static char **word_find(char **argv)
 {
-    for (size_t i = 0; argv[i]; i++)
+    for (; *argv; argv++)
     {
-        if (argv[i][0] != '-')
-        {
-            const char *word = argv[i];
-            for (; argv[i]; i++) argv[i] = argv[i + 1];
-            return word;
-        }
-        const char *name = argv[i][1] == '-' ? argv[i] + 2 : "";
+        if (argv[0][0] != '-') return argv;
+        const char *name = argv[0][1] == '-' ? argv[0] + 2 : "";
         const struct cli_option *option = option_in(common_options, slice_cstr(name), 0);
-        if (option && option->value && argv[i + 1]) i++;
+        if (option && option->value && argv[1]) argv++;
     }
     return NULL;
+}
+
+static const char *word_take(char **argv)
+{
+    char **place = word_find(argv);
+    const char *word = place ? *place : NULL;
+    for (; place && *place; place++) place[0] = place[1];
+    return word;
+}
+
+/* The second word of a command of two. One that stands alone too, as `explain`, has it only when it fits. */
+static const char *second_word(const char *first, char **argv)
+{
+    char **next = word_find(argv);
+    if (!next || !is_group(first)) return NULL;
+    const struct cli_command *alone = command_find(first, NULL);
+    return alone && command_find(first, *next) == alone ? NULL : word_take(argv);
 }
 
 int main(int argc, char **argv)
@@ -298,7 +310,7 @@ int main(int argc, char **argv)
         print_commands();
         return EXIT_USAGE;
     }
-    const char *second = is_group(first) ? word_take(argv) : NULL;
+    const char *second = second_word(first, argv);
     struct cli_line line = {.command = command_find(first, second)};
     if (!line.command && is_group(first) && argv[0] && strcmp(argv[0], "--help") == 0)
         return help_show(first, NULL);

@@ -133,7 +133,7 @@ const struct invoke_function *router_function(const struct router *router, struc
                                               struct slice function)
 {
     const struct router_app *found = map_get(&router->apps, app);
-    return found ? invoke_version_function(found->versions[0], function) : NULL;
+    return found && found->partitions > 0 ? invoke_version_function(found->versions[0], function) : NULL;
 }
 
 enum status router_invoke(struct router *router, struct slice name, struct slice function,
