@@ -7,7 +7,7 @@
 // before it began.
 #include "runtime/base/bounds.h"
 #include "runtime/base/check.h"
-#include "statestore/kv/write_set.h"
+#include "statestore/apply.h"
 #include "statestore/store_internal.h"
 
 /* ---- deciding: which submissions of the batch commit, and as what ---- */
@@ -60,20 +60,6 @@ static void decide_all(struct store *store, struct batch *batch, uint64_t applie
 
 /* ---- writing ---- */
 
-static enum status put_set(struct kv *kv, struct slice writes, struct err *err)
-{
-    struct write_entry entry;
-    size_t offset = 0;
-    while (write_set_next(writes, &offset, &entry))
-    {
-        if (entry.op == WRITE_PUT)
-            TRY(kv->ops->put(kv, entry.key, entry.value, err));
-        else
-            TRY(kv->ops->remove(kv, entry.key, err));
-    }
-    return STATUS_OK;
-}
-
 static enum status put_all(struct store *store, const struct batch *batch, struct err *err)
 {
     LIST_FOREACH(link, &batch->commits)
@@ -81,7 +67,7 @@ static enum status put_all(struct store *store, const struct batch *batch, struc
         const struct store_commit *commit = CONTAINER_OF(link, struct store_commit, link);
         if (commit->status != STATUS_OK) continue;
         for (int part = 0; part < STORE_COMMIT_PARTS_MAX; part++)
-            TRY(put_set(store->kv, commit->writes[part], err));
+            TRY(apply_entries(store->kv, commit->writes[part], err));
     }
     return format_write_seq(store->kv, batch->last_seq, err);
 }

@@ -376,11 +376,10 @@ static enum status read_segment(const struct reading *reading, struct log_cursor
     {
         struct log_record record;
         TRY(record_read(reading, cursor->offset, bytes, &record, err));
-        cursor->offset += record.size;
         uint64_t last = log_entry_last(&record.entry);
-        if (last < cursor->lsn) continue;
-        cursor->lsn = last + 1;
-        TRY(entry(ctx, &record.entry, err));
+        if (last >= cursor->lsn) TRY(entry(ctx, &record.entry, err));
+        cursor->offset += record.size;
+        if (last >= cursor->lsn) cursor->lsn = last + 1;
     }
     return STATUS_OK;
 }

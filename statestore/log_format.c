@@ -122,6 +122,8 @@ bool log_record_decode(struct slice bytes, uint64_t salt, bool ignore_checksum, 
     size_t body = le_get(at + RECORD_BODY_BYTES, 4);
     uint64_t checksum = le_get(at + RECORD_CHECKSUM, 8);
     if (!ignore_checksum && checksum != record_checksum(at, RECORD_HEAD_BYTES + body)) return false;
+    for (size_t i = RECORD_HEAD_BYTES + body; i < size; i++)
+        if (at[i] != 0) return false;
     *record = (struct log_record){
         .entry =
             {

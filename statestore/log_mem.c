@@ -104,8 +104,8 @@ static enum status mem_read(struct log *log, struct log_cursor *cursor, uint64_t
             status = err_set(err, STATUS_NOT_FOUND, "the log does not reach back that far");
             break;
         }
-        cursor->lsn = log_entry_last(&record.entry) + 1;
         status = entry(ctx, &record.entry, err);
+        if (status == STATUS_OK) cursor->lsn = log_entry_last(&record.entry) + 1;
     }
     buf_fini(&copy);
     return status;

@@ -13,7 +13,7 @@
 
 #include "runtime/base/bounds.h"
 #include "runtime/base/buf.h"
-#include "statestore/kv/write_set.h"
+#include "statestore/apply.h"
 
 /* ---- deciding ---- */
 
@@ -157,10 +157,12 @@ static enum status no_entry(void *ctx, const struct log_entry *entry, struct err
     return err_set(err, STATUS_INTERNAL, "a log that was just made has a record");
 }
 
-static enum status write_identity(struct recovered *recovered, struct err *err)
+/* A new store has an id of its own, also when its rows come from a backup: its log goes another way from here. */
+static enum status write_identity(struct recovered *recovered, uint64_t seq, struct err *err)
 {
     struct kv *kv = recovered->kv;
-    recovered->identity = (struct store_identity){.version = STORE_FORMAT_VERSION, .id = store_id_make()};
+    recovered->identity =
+        (struct store_identity){.version = STORE_FORMAT_VERSION, .id = store_id_make(), .seq = seq};
     TRY(kv->ops->begin(kv, err));
     enum status status = format_write(kv, &recovered->identity, err);
     if (status != STATUS_OK)
@@ -177,20 +179,25 @@ static enum status first_checkpoint(const struct store_config *config, struct re
 {
     struct kv_snapshot *snapshot;
     TRY(recovered->kv->ops->snapshot_open(recovered->kv, &snapshot, err));
-    recovered->checkpoint = (struct checkpoint){.number = 1, .id = recovered->identity.id};
+    recovered->checkpoint =
+        (struct checkpoint){.number = 1, .id = recovered->identity.id, .seq = recovered->identity.seq};
     memcpy(recovered->checkpoint.meta, snapshot->meta, KV_META_BYTES);
     snapshot->kv->ops->snapshot_close(snapshot);
     return checkpoint_file_create(config->dir, &recovered->checkpoint, &recovered->checkpoint_fd, err);
 }
 
 /* Everything is durable before the mark is taken away. */
-static enum status make_new(const struct store_config *config, struct recovered *recovered, struct err *err)
+static enum status make_new(const struct store_config *config, const struct recover_seed *seed,
+                            struct recovered *recovered, struct err *err)
 {
     TRY(mark_making(config->dir, err));
     remove_half_made(config->dir);
+    if (seed) TRY(seed->files(seed->ctx, err));
     TRY(open_kv(config, recovered, err));
-    TRY(write_identity(recovered, err));
-    TRY(open_log(config, recovered, true, 0, no_entry, NULL, err));
+    uint64_t seq = 0;
+    if (seed) TRY(seed->rows(seed->ctx, recovered->kv, &seq, err));
+    TRY(write_identity(recovered, seq, err));
+    TRY(open_log(config, recovered, true, seq, no_entry, NULL, err));
     TRY(first_checkpoint(config, recovered, err));
     TRY(dir_sync(config->dir, err));
     TRY(unmark_making(config->dir, err));
@@ -221,23 +228,6 @@ static enum status replay_flush(struct replay *replay, struct err *err)
     return status;
 }
 
-static enum status replay_commit(struct replay *replay, struct slice entries, struct err *err)
-{
-    struct kv *kv = replay->recovered->kv;
-    struct write_entry entry;
-    size_t offset = 0;
-    while (write_set_next(entries, &offset, &entry))
-    {
-        if (entry.op == WRITE_PUT)
-            TRY(kv->ops->put(kv, entry.key, entry.value, err));
-        else
-            TRY(kv->ops->remove(kv, entry.key, err));
-    }
-    replay->seq++;
-    replay->recovered->replayed++;
-    return STATUS_OK;
-}
-
 /* A slot that was whole once and is not any more: the older one's snapshot may have lost pages since. */
 static enum status check_entry(void *ctx, const struct log_entry *entry, struct err *err)
 {
@@ -265,7 +255,10 @@ static enum status replay_entry(void *ctx, const struct log_entry *entry, struct
     {
         if (!log_commit_next(entry->body, &offset, &entries))
             return err_set(err, STATUS_STORE_CORRUPT, "the commit of LSN %" PRIu64 " is malformed", lsn);
-        if (lsn > replay->seq) TRY(replay_commit(replay, entries, err));
+        if (lsn <= replay->seq) continue;
+        TRY(apply_entries(kv, entries, err));
+        replay->seq++;
+        replay->recovered->replayed++;
     }
     replay->bytes += entry->body.size;
     return replay->bytes >= REPLAY_BYTES ? replay_flush(replay, err) : STATUS_OK;
@@ -344,16 +337,39 @@ static enum status open_old(const struct store_config *config, struct recovered 
 
 /* ---- both ---- */
 
-enum status recover(const struct store_config *config, struct recovered *recovered, struct err *err)
+void recovered_close(struct recovered *recovered)
 {
-    *recovered = (struct recovered){.checkpoint_fd = -1};
-    bool fresh =
-        exists(config->dir, MAKING) || (!exists(config->dir, "data.mdb") &&
-                                        !exists(config->dir, "checkpoint") && !exists(config->dir, "log"));
-    enum status status = fresh ? make_new(config, recovered, err) : open_old(config, recovered, err);
-    if (status == STATUS_OK) return status;
     if (recovered->log) recovered->log->ops->close(recovered->log);
     if (recovered->kv) recovered->kv->ops->close(recovered->kv);
     if (recovered->checkpoint_fd >= 0) close(recovered->checkpoint_fd);
+    *recovered = (struct recovered){.checkpoint_fd = -1};
+}
+
+enum status recover(const struct store_config *config, struct recovered *recovered, struct err *err)
+{
+    *recovered = (struct recovered){.checkpoint_fd = -1};
+    bool empty =
+        !exists(config->dir, "data.mdb") && !exists(config->dir, "checkpoint") && !exists(config->dir, "log");
+    bool fresh = empty || exists(config->dir, MAKING);
+    enum status status = fresh ? make_new(config, NULL, recovered, err) : open_old(config, recovered, err);
+    if (status != STATUS_OK) recovered_close(recovered);
     return status;
+}
+
+enum status recover_make(const struct store_config *config, const struct recover_seed *seed, struct err *err)
+{
+    struct recovered recovered = {.checkpoint_fd = -1};
+    enum status status = make_new(config, seed, &recovered, err);
+    recovered_close(&recovered);
+    return status;
+}
+
+void recover_unmake(const char *dir)
+{
+    remove_half_made(dir);
+    struct buf path = BUF_INIT;
+    path_in(&path, dir, "log");
+    (void)rmdir(buf_cstr(&path)); /* not there yet, or something foreign is in it */
+    buf_fini(&path);
+    remove_in(dir, MAKING);
 }

@@ -34,3 +34,19 @@ struct recovered {
 /* `config->dir` is locked by the caller. On success everything in `recovered` is the caller's. */
 MUST_CHECK enum status recover(const struct store_config *config, struct recovered *recovered,
                                struct err *err);
+void recovered_close(struct recovered *recovered);
+
+/* What a new store begins with, instead of nothing. */
+struct recover_seed {
+    /* Puts data.mdb into the directory. */
+    enum status (*files)(void *ctx, struct err *err);
+    /* Brings its rows up to date; `seq` is the last commit in them. */
+    enum status (*rows)(void *ctx, struct kv *kv, uint64_t *seq, struct err *err);
+    void *ctx;
+};
+
+/* Makes a store in the empty directory `config->dir` and leaves it closed. */
+MUST_CHECK enum status recover_make(const struct store_config *config, const struct recover_seed *seed,
+                                    struct err *err);
+/* Removes what recover_make left in the directory when it failed. */
+void recover_unmake(const char *dir);

@@ -136,6 +136,7 @@ static struct store *store_make(const struct store_config *config, const struct 
     list_init(&made->published);
     list_init(&made->awaiting);
     list_init(&made->waiters);
+    list_init(&made->feeds);
     made->applied_seq = made->durable_seq = made->log_durable = identity->seq;
     return made;
 }
@@ -198,9 +199,7 @@ static enum status open_log(struct store **store, const struct store_config *con
     enum status status = recovered.kv->ops->snapshot_open(recovered.kv, &first, err);
     if (status != STATUS_OK)
     {
-        recovered.log->ops->close(recovered.log);
-        recovered.kv->ops->close(recovered.kv);
-        close(recovered.checkpoint_fd);
+        recovered_close(&recovered);
         return status;
     }
     struct store *made = store_make(config, &recovered.identity, recovered.kv, recovered.log, first);
@@ -238,7 +237,7 @@ void store_close(struct store *store)
     if (!store) return;
     committer_stop(store);
     store_reap(store);
-    CHECK(list_empty(&store->awaiting) && list_empty(&store->waiters));
+    CHECK(list_empty(&store->awaiting) && list_empty(&store->waiters) && list_empty(&store->feeds));
     checkpointer_stop(store);
     store_free(store);
 }
@@ -342,6 +341,7 @@ void store_reap(struct store *store)
     }
     tell_all_durable(store, &news);
     tell_waiters(store, &news);
+    feeds_tell(store, news.durable_seq);
     store->reaping = false;
 }
 

@@ -69,6 +69,7 @@ struct store {
     /* The loop's alone. */
     struct list awaiting; /* batches whose `applied` ran, struct batch.link */
     struct list waiters; /* struct store_waiter.link, by seq */
+    struct list feeds; /* struct store_feed.link */
     uint64_t reaped_batch; /* number of the last batch whose `applied` ran */
     bool reaping;
 };
@@ -88,6 +89,9 @@ MUST_CHECK enum status checkpointer_open(struct store *store, const struct check
 void checkpointer_close(struct store *store);
 /* True when the thread should look: asked after each batch. Call with the lock held. */
 bool checkpointer_wanted(struct store *store);
+
+/* Tells the feeds that have not seen everything up to `durable_seq`. */
+void feeds_tell(struct store *store, uint64_t durable_seq);
 
 /* After this nothing is written any more. A full disk is no reason. */
 void store_health_lose(struct store *store, enum status status, const struct err *err);

@@ -198,7 +198,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--json") == 0)
             bench.json = true;
         else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc)
-            bench.seconds = atof(argv[++i]);
+            bench.seconds = strtod(argv[++i], NULL);
         else
         {
             fprintf(stderr, "usage: %s [--json] [--seconds N]\n", argv[0]);

@@ -375,8 +375,8 @@ static void torture_run(struct torture *torture, double seconds)
 
 int main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[1], "--reader") == 0) reader_main(argv[2], atoi(argv[3]));
-    double seconds = argc == 3 && strcmp(argv[1], "--seconds") == 0 ? atof(argv[2]) : 3;
+    if (argc == 4 && strcmp(argv[1], "--reader") == 0) reader_main(argv[2], (int)strtol(argv[3], NULL, 10));
+    double seconds = argc == 3 && strcmp(argv[1], "--seconds") == 0 ? strtod(argv[2], NULL) : 3;
     signal(SIGPIPE, SIG_IGN);
     static struct torture pinned = {.pinned = true}, control = {.pinned = false};
     pinned.program = control.program = argv[0];

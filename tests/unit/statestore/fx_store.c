@@ -1,5 +1,6 @@
 /* fx_store.c - fixture for stores. */
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,6 +64,23 @@ void fx_store_close(struct fx_store *fx)
 static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *walk)
 {
     return remove(path);
+}
+
+void fx_copy_file(const char *from, const char *to, size_t bytes)
+{
+    static char block[65536];
+    int source = open(from, O_RDONLY), target = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(source >= 0 && target >= 0);
+    while (bytes > 0)
+    {
+        ssize_t got = read(source, block, bytes < sizeof block ? bytes : sizeof block);
+        assert_true(got >= 0);
+        if (got == 0) break;
+        assert_int_equal(write(target, block, (size_t)got), got);
+        bytes -= (size_t)got;
+    }
+    close(source);
+    close(target);
 }
 
 void fx_remove_tree(const char *dir)

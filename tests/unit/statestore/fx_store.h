@@ -58,5 +58,7 @@ enum status fx_put(struct fx_store *fx, const char *name, const char *value);
 const char *fx_get(struct store_snapshot *snapshot, const char *name);
 /* The same in the newest snapshot. */
 const char *fx_get_newest(struct fx_store *fx, const char *name);
+/* Copies the first `bytes` bytes of a file, SIZE_MAX for all of it. */
+void fx_copy_file(const char *from, const char *to, size_t bytes);
 /* Removes a directory and all in it. */
 void fx_remove_tree(const char *dir);

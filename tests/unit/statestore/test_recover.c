@@ -167,13 +167,6 @@ static void flip(const struct fx_store *fx, const char *name, off_t at)
     close(fd);
 }
 
-static void copy_file(const char *from, const char *to)
-{
-    char command[600];
-    snprintf(command, sizeof command, "cp -a '%s' '%s'", from, to);
-    assert_int_equal(system(command), 0);
-}
-
 static void test_both_checkpoint_slots_damaged_is_refused(void **state)
 {
     struct fx_store fx;
@@ -222,9 +215,9 @@ static void test_a_data_file_older_than_the_checkpoint_is_refused(void **state)
     fx_store_open(&fx);
     assert_int_equal(fx_put(&fx, "row", "1"), STATUS_OK);
     fx_store_close(&fx);
-    copy_file(data, old);
+    fx_copy_file(data, old, SIZE_MAX);
     die_after(&fx, 8, true);
-    copy_file(old, data);
+    fx_copy_file(old, data, SIZE_MAX);
     assert_refused(&fx, STATUS_STORE_CORRUPT, "data.mdb is older than checkpoint");
     unlink(data);
     assert_refused(&fx, STATUS_STORE_CORRUPT, "data.mdb: missing");
@@ -272,10 +265,10 @@ static void test_parts_of_another_store_are_refused(void **state)
         file_path(&other, parts[i], from);
         file_path(&fx, parts[i], to);
         file_path(&fx, "aside", aside);
-        copy_file(to, aside);
-        copy_file(from, to);
+        fx_copy_file(to, aside, SIZE_MAX);
+        fx_copy_file(from, to, SIZE_MAX);
         assert_refused(&fx, STATUS_STORE_CORRUPT, words[i]);
-        copy_file(aside, to);
+        fx_copy_file(aside, to, SIZE_MAX);
     }
     fx_store_open(&fx);
     fx_store_fini(&fx);
