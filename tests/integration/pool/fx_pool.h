@@ -9,10 +9,10 @@
 
 enum { FX_LOG_LINES = 64 };
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { FX_ASAN = 1 };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { FX_SANITIZED = 1 };
 #else
-enum { FX_ASAN = 0 };
+enum { FX_SANITIZED = 0 };
 #endif
 
 /* The functions of faults.c. */

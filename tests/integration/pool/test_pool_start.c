@@ -118,9 +118,9 @@ static void an_initialiser_that_crashes_is_told_apart(void **state)
     (void)state;
     struct fx_pool fx;
     fx_pool_open(&fx, "init_crashes", only_ok);
-    /* The address sanitizer turns the signal into an exit. */
+    /* A sanitizer turns the signal into its own end. */
     expect_no_start(&fx, STATUS_FUNCTION_START_FAILED,
-                    FX_ASAN ? "while a static initialiser ran" : "killed by SIGSEGV");
+                    FX_SANITIZED ? "while a static initialiser ran" : "killed by SIGSEGV");
 }
 
 static void an_initialiser_that_exits_is_quoted(void **state)
