@@ -142,6 +142,29 @@ static void check_programs(struct report *report)
     say(report, "compiler", compiler, compiler ? "there" : "no cc: functions have to be built elsewhere");
 }
 
+static void check_node(struct report *report, const struct cli_line *line)
+{
+    json_t *health = NULL, *store;
+    size_t index;
+    if (!client_alive(line))
+    {
+        say(report, "node", true, "none answers; `stead serve` starts one");
+        return;
+    }
+    if (client_json(line, &(struct client_request){.method = "GET", .path = "/v1/health"}, &health) !=
+        EXIT_DONE)
+        return;
+    const char *listen = json_string_value(json_object_get(health, "listen"));
+    say(report, "node", true, "answers; takes HTTP at %s", listen ? listen : "no address");
+    json_array_foreach(json_object_get(health, "stores"), index, store)
+    {
+        const char *error = json_string_value(json_object_get(store, "error"));
+        say(report, json_string_value(json_object_get(store, "store")), !error, "%s",
+            error ? error : "takes reads and writes");
+    }
+    json_decref(health);
+}
+
 enum cli_exit cmd_doctor(struct cli_line *line)
 {
     struct report report = {.json = json_array()};
@@ -153,8 +176,7 @@ enum cli_exit cmd_doctor(struct cli_line *line)
     check_limits(&report);
     check_disk(&report, cli_data_dir(line));
     check_programs(&report);
-    bool alive = client_alive(line);
-    say(&report, "node", true, alive ? "answers" : "none answers; `stead serve` starts one");
+    check_node(&report, line);
     if (line->json)
         output_json(report.json);
     else

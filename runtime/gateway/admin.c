@@ -7,6 +7,7 @@
 #include "runtime/base/check.h"
 #include "runtime/catalog/catalog.h"
 #include "runtime/gateway/admin_call.h"
+#include "statestore/statestore.h"
 
 /* ---- answers ---- */
 
@@ -81,11 +82,38 @@ bool admin_query_number(struct admin_call *call, const char *name, uint64_t fall
 
 /* ---- requests without a file of their own ---- */
 
+/* Adds one store; false when it takes no writes. */
+static bool health_add(json_t *stores, const char *name, const struct store *store)
+{
+    struct err err = ERR_INIT;
+    enum status status = store_health(store, &err);
+    json_t *shown = json_pack("{s:s, s:b}", "store", name, "ok", status == STATUS_OK);
+    if (status != STATUS_OK) json_object_set_new(shown, "error", json_string(err_text(&err)));
+    json_array_append_new(stores, shown);
+    return status == STATUS_OK;
+}
+
 static void on_health(struct admin_call *call)
 {
-    admin_reply_json(
-        call->exchange, 200,
-        json_pack("{s:b, s:s, s:s?}", "ok", 1, "version", STEAD_VERSION, "listen", call->admin->listen));
+    const struct admin_config *config = &call->admin->config;
+    json_t *stores = json_array();
+    bool ok = health_add(stores, "system", config->system);
+    for (size_t i = 0; i < catalog_app_count(config->catalog); i++)
+    {
+        const char *app = catalog_app_at(config->catalog, i)->name;
+        uint32_t partitions = config->ports.partitions(config->ports.ctx, slice_cstr(app));
+        for (uint32_t p = 0; p < partitions; p++)
+        {
+            struct buf name = BUF_INIT;
+            buf_printf(&name, "apps/%s/p%u", app, p);
+            struct store *store = config->ports.store(config->ports.ctx, slice_cstr(app), p);
+            ok &= health_add(stores, buf_cstr(&name), store);
+            buf_fini(&name);
+        }
+    }
+    admin_reply_json(call->exchange, 200,
+                     json_pack("{s:b, s:s, s:s?, s:o}", "ok", ok, "version", STEAD_VERSION, "listen",
+                               call->admin->listen, "stores", stores));
 }
 
 static void on_stats(struct admin_call *call)

@@ -116,6 +116,11 @@ class Commands(NodeCase):
             self.assert_error(admin.request("DELETE", "/v1/apps/faults?state=maybe"), 400, "invalid_argument", "delete")
             self.assert_error(admin.request("GET", "/v1/apps/faults/state/rows?after=zz"), 400, "invalid_argument", "after")
 
+    def test_doctor_shows_the_stores_of_the_node(self):
+        shown = self.node.cli("doctor", "--json").json
+        self.assertTrue(next(each["ok"] for each in shown if each["what"] == "apps/faults/p0"))
+        self.assertIn("takes HTTP at 127.0.0.1:", self.node.cli("doctor").out)
+
     def test_stats_and_functions_are_shown(self):
         self.assertIn("apps.faults", self.node.cli("stats").out)
         self.assertIn("apps", self.node.cli("stats", "--json").json)
