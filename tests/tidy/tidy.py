@@ -316,6 +316,24 @@ def rule_pages(tree):
                 yield path, number, f"speaks of {match.group(1)}, which does not exist"
 
 
+# Table in the code, what an entry looks like there, the pages which must name each, and how.
+MANUALS = [
+    ("runtime/node/config.def", r'^SETTING_\w+\(\w+, "([\w.-]+)"', ["docs/man/steadd.8"], "{}"),
+    ("runtime/cli/commands.c", r'^    \{"([a-z ]+)", "', ["docs/man/stead.1"], ".It Cm {}"),
+    ("runtime/catalog/manifest.c", r'^    CYAML_FIELD_\w+\("(\w+)"',
+     ["docs/man/stead.yaml.5", "docs/guides/manifest.md"], "{}"),
+]
+
+
+def rule_manuals(tree):
+    """Settings, commands and fields are in their manuals."""
+    for source, pattern, pages, form in MANUALS:
+        for number, match in lines_matching(tree.files.get(source, ""), pattern):
+            for page in pages:
+                if form.format(match.group(1)) not in tree.files.get(page, ""):
+                    yield source, number, f"{match.group(1)} is not in {page}"
+
+
 MODULE = re.compile(r"stead_module\(\s*(\w+)(.*?)\)", re.S)
 
 
@@ -367,7 +385,7 @@ def rule_link_graph(tree):
 
 
 RULES = [rule_caption, rule_header, rule_layer, rule_foreign, rule_banned, rule_sleep, rule_unfinished, rule_whitespace,
-         rule_links_in_docs, rule_pages, rule_link_graph]
+         rule_links_in_docs, rule_pages, rule_manuals, rule_link_graph]
 
 
 # ---- built programs ---------------------------------------------------------------------------------------------
@@ -413,6 +431,10 @@ PLANTED = {
                       c_file("runtime/base/a.c", "\tint x;\n"), {"a.md": "x\r\n"}],
     rule_links_in_docs: [{"docs/a.md": "[x](nowhere.md)\n"}],
     rule_pages: [c_file("runtime/base/a.c", "/* see docs/nowhere.md. */\n")],
+    rule_manuals: [
+        {"runtime/node/config.def": 'SETTING_TEXT(a, "a.new", "", "x")\n', "docs/man/steadd.8": "nothing\n"},
+        {"runtime/cli/commands.c": '    {"fly", "", "x"},\n', "docs/man/stead.1": ".It Cm swim\n"},
+        {"runtime/catalog/manifest.c": '    CYAML_FIELD_UINT("colour", x)\n', "docs/man/stead.yaml.5": "colour\n"}],
     rule_link_graph: [
         {"runtime/base/CMakeLists.txt": "stead_module(base SOURCES a.c DEPS loop)\n",
          "runtime/loop/CMakeLists.txt": "stead_module(loop SOURCES a.c)\n"},
