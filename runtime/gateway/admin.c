@@ -46,7 +46,10 @@ void admin_fail_err(struct http_exchange *exchange, enum status status, const st
 
 json_t *admin_text(struct slice text)
 {
-    return json_stringn(text.size ? text.data : "", text.size); /* refuses what is not UTF-8 */
+    /* Many readers of JSON, our own among them, stop at a zero byte. */
+    if (text.size == 0) return json_string("");
+    if (memchr(text.data, 0, text.size)) return NULL;
+    return json_stringn(text.data, text.size); /* refuses what is not UTF-8 */
 }
 
 /* ---- queries ---- */

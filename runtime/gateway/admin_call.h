@@ -41,7 +41,7 @@ bool admin_query(struct admin_call *call, const char *name, struct slice *value)
 /* A number from the query, `fallback` when there is none; answers and returns false when it is none or exceeds `max`. */
 bool admin_query_number(struct admin_call *call, const char *name, uint64_t fallback, uint64_t max,
                         uint64_t *number);
-/* Text as JSON; NULL when it is not UTF-8. */
+/* Text as JSON; NULL when it is not UTF-8 or has a zero byte. */
 json_t *admin_text(struct slice text);
 
 /* admin_apps.c */

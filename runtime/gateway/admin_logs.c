@@ -31,7 +31,7 @@ static json_t *line_text(struct slice text)
     for (size_t i = 0; i < text.size; i++)
     {
         uint8_t byte = ((const uint8_t *)text.data)[i];
-        buf_append_byte(&clean, byte < 0x80 ? byte : '?');
+        buf_append_byte(&clean, byte > 0 && byte < 0x80 ? byte : '?');
     }
     json = admin_text(buf_view(&clean));
     buf_fini(&clean);
