@@ -29,7 +29,7 @@
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
 
-enum { FNLOG_BYTES_PER_APP = 256 * 1024, SYSTEM_MAP_BYTES = 1 << 30 };
+enum { FNLOG_BYTES_PER_APP = 256 * 1024, ADMIN_DRAIN_MS = 2000, SYSTEM_MAP_BYTES = 1 << 30 };
 
 struct node {
     const struct config *config;
@@ -430,10 +430,17 @@ static void on_private_closed(void *ctx)
     loop_stop(node->loop);
 }
 
-static void on_public_closed(void *ctx)
+static void on_private_drained(void *ctx)
 {
     struct node *node = ctx;
     gateway_close(node->private, on_private_closed, node);
+}
+
+/* Who asked for a deployment or a backup still hears how it ended. */
+static void on_public_closed(void *ctx)
+{
+    struct node *node = ctx;
+    gateway_drain(node->private, ADMIN_DRAIN_MS, on_private_drained, node);
 }
 
 static void on_pool_stopped(void *ctx)
