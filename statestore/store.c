@@ -253,8 +253,8 @@ void store_submit(struct store *store, struct store_commit *commit)
     CHECK(!store->stopping);
     bool idle = commit_queue_empty(&store->queue);
     commit_queue_push(&store->queue, commit);
-    if (idle) pthread_cond_signal(&store->work);
     pthread_mutex_unlock(&store->lock);
+    if (idle) pthread_cond_signal(&store->work); /* without the lock, which the woken thread wants at once */
 }
 
 /* What the committer has published since the last time. */
