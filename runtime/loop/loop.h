@@ -103,7 +103,7 @@ struct loop_task {
 };
 
 void loop_task_init(struct loop_task *task, loop_on_task_fn on_task, void *ctx);
-/* Runs the task once on the loop, soon, never inside of this call; wakes the loop. While it is queued, posting it again
+/* Runs the task once on the loop, soon, after those posted before, never inside of this call; wakes the loop. While it is queued, posting it again
  * does nothing; inside of its callback it counts as not queued. Any thread. Never blocks, never fails, allocates
  * nothing. The caller keeps the memory until the callback. */
 void loop_post(struct loop *loop, struct loop_task *task);

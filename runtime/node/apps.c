@@ -19,11 +19,20 @@
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
 
+enum {
+    REST_LOOK_MS = 1000, /* between two looks for apps that may sleep */
+    REST_LOOKS = 2, /* for so many nothing must have happened */
+    REST_APPS_MAX = 8, /* that go to sleep in one turn: each costs a flush of the disk */
+    REST_NEXT_MS = 20, /* until the next ones */
+};
+
 struct apps {
     struct apps_config config;
     char *dir;
     char *artifacts;
-    struct map by_name; /* struct app */
+    struct map by_name; /* struct app: those that are awake */
+    struct map asleep; /* the struct catalog_version, referenced, that an app runs when it is asked for */
+    struct loop_timer rest; /* runs while an app is awake */
     struct version
         *tried; /* probed and not switched to yet; at most one, deployments run one after another */
 };
@@ -44,6 +53,10 @@ struct app {
     deploy_on_erased_fn erased;
     void *erased_ctx;
     struct loop_task erase;
+    struct version *current; /* that the router has; NULL: none */
+    uint32_t quiet_looks; /* for so many in a row nothing has happened */
+    uint64_t quiet_seq; /* of all partitions together, at the last look */
+    struct loop_task bury;
     uint32_t partitions;
     struct part parts[];
 };
@@ -61,12 +74,17 @@ struct version {
     } parts[];
 };
 
+static void on_rest(struct loop_timer *timer, void *ctx);
+static enum status apps_wake(void *ctx, struct slice name, struct err *err);
+
 struct apps *apps_create(const struct apps_config *config)
 {
     struct apps *apps = mem_zalloc(sizeof *apps);
     apps->config = *config;
     apps->dir = mem_strdup(config->dir);
     apps->artifacts = mem_strdup(config->artifacts);
+    loop_timer_init(&apps->rest, on_rest, apps);
+    router_set_waker(config->router, apps_wake, apps);
     return apps;
 }
 
@@ -75,7 +93,7 @@ struct apps *apps_create(const struct apps_config *config)
 static void on_reap(struct loop_task *task, void *ctx)
 {
     struct part *part = ctx;
-    store_reap(part->store);
+    if (part->store) store_reap(part->store);
 }
 
 static void on_store_wake(void *ctx)
@@ -142,12 +160,33 @@ static enum status part_open(struct app *app, uint32_t index, const char *app_di
 
 static void app_free(struct app *app)
 {
-    for (uint32_t i = 0; i < app->partitions; i++)
-    {
-        if (app->parts[i].partition) invoke_partition_close(app->parts[i].partition); /* and its store */
-    }
     free(app->name);
     free(app);
+}
+
+static void stores_close(struct app *app)
+{
+    for (uint32_t i = 0; i < app->partitions; i++)
+    {
+        struct part *part = &app->parts[i];
+        if (!part->partition) continue;
+        invoke_partition_close(part->partition); /* and its store */
+        part->store = NULL;
+    }
+}
+
+static void on_bury(struct loop_task *task, void *ctx)
+{
+    (void)task; /* one of its kind */
+    app_free(ctx);
+}
+
+/* Freed when the last words of its committers, posted before this, have come. */
+static void app_end(struct app *app)
+{
+    stores_close(app);
+    loop_task_init(&app->bury, on_bury, app);
+    loop_post(app->apps->config.loop, &app->bury);
 }
 
 /* The app of this name with its stores open; opened when they are not. */
@@ -175,10 +214,12 @@ static enum status app_open(struct apps *apps, const char *name, uint32_t partit
     buf_fini(&dir);
     if (status != STATUS_OK)
     {
-        app_free(app);
+        app_end(app);
         return status == STATUS_MANIFEST_INVALID ? status : err_wrap(err, status, "state of app '%s'", name);
     }
     map_put(&apps->by_name, slice_cstr(name), app);
+    if (!loop_timer_started(&apps->rest))
+        loop_timer_start(apps->config.loop, &apps->rest, REST_LOOK_MS, REST_LOOK_MS);
     *out = app;
     return STATUS_OK;
 }
@@ -187,24 +228,35 @@ static void app_close(struct app *app)
 {
     CHECK(app->versions == 0);
     (void)map_remove(&app->apps->by_name, slice_cstr(app->name));
-    app_free(app);
+    app_end(app);
+}
+
+/* Woken when it sleeps. */
+static struct app *app_find(struct apps *apps, struct slice name)
+{
+    struct app *app = map_get(&apps->by_name, name);
+    struct err err = ERR_INIT;
+    if (app || !map_get(&apps->asleep, name)) return app;
+    if (apps_wake(apps, name, &err) != STATUS_OK)
+        log_error("apps.wake", "app=%.*s %s", SLICE_FMT(name), err_text(&err));
+    return map_get(&apps->by_name, name);
 }
 
 uint32_t apps_partitions(struct apps *apps, struct slice app)
 {
-    struct app *found = map_get(&apps->by_name, app);
+    struct app *found = app_find(apps, app);
     return found ? found->partitions : 0;
 }
 
 struct store *apps_store(struct apps *apps, struct slice app, uint32_t partition)
 {
-    struct app *found = map_get(&apps->by_name, app);
+    struct app *found = app_find(apps, app);
     return found && partition < found->partitions ? found->parts[partition].store : NULL;
 }
 
 struct metering *apps_metering(struct apps *apps, struct slice app, uint32_t partition)
 {
-    struct app *found = map_get(&apps->by_name, app);
+    struct app *found = app_find(apps, app);
     return found && partition < found->partitions
                ? invoke_partition_metering(found->parts[partition].partition)
                : NULL;
@@ -216,6 +268,7 @@ static void version_part_ended(struct version *version)
 {
     struct app *app = version->app;
     if (--version->running > 0) return;
+    if (app->current == version) app->current = NULL;
     catalog_version_unref(version->catalog);
     free(version);
     app->versions--;
@@ -402,10 +455,29 @@ void apps_probe(void *ctx, struct catalog_version *catalog, const char *path, de
     pool_deployment_probe(apps->tried->parts[0].invoke.deployment, on_probed, apps->tried);
 }
 
+/* From now on invocations go to this version; NULL: there is none. */
+static void run(struct apps *apps, struct slice name, struct version *version)
+{
+    struct invoke_version *parts[BOUND_PARTITIONS_MAX];
+    uint32_t count = version ? version->app->partitions : 0;
+    for (uint32_t i = 0; i < count; i++) parts[i] = &version->parts[i].invoke;
+    struct app *app = map_get(&apps->by_name, name);
+    if (app) app->current = version;
+    if (app) app->quiet_looks = 0;
+    router_switch(apps->config.router, name, parts, count);
+}
+
+static void asleep_forget(struct apps *apps, struct slice name)
+{
+    struct catalog_version *catalog = map_remove(&apps->asleep, name);
+    if (catalog) catalog_version_unref(catalog);
+}
+
 void apps_on_switch(void *ctx, const char *name, struct catalog_version *catalog)
 {
     struct apps *apps = ctx;
     struct version *version = NULL;
+    asleep_forget(apps, slice_cstr(name));
     if (catalog && apps->tried && apps->tried->catalog == catalog)
     {
         version = apps->tried;
@@ -422,11 +494,16 @@ void apps_on_switch(void *ctx, const char *name, struct catalog_version *catalog
             log_error("apps.switch", "app=%s version=%s code=%s %s", name, catalog->id, status_code(status),
                       err_text(&err));
     }
-    struct invoke_version *parts[BOUND_PARTITIONS_MAX];
-    uint32_t count = version ? version->app->partitions : 0;
-    for (uint32_t i = 0; i < count; i++) parts[i] = &version->parts[i].invoke;
-    router_switch(apps->config.router, slice_cstr(name), parts, count);
+    run(apps, slice_cstr(name), version);
     log_info("apps.switched", "app=%s version=%s", name, catalog ? catalog->id : "none");
+}
+
+/* An app that wants workers at all times stays awake. */
+static bool may_sleep(const struct manifest *manifest)
+{
+    for (size_t i = 0; i < manifest->function_count; i++)
+        if (manifest->functions[i].pool.min > 0) return false;
+    return true;
 }
 
 void apps_start(struct apps *apps, const char *name, struct catalog_version *catalog)
@@ -434,6 +511,12 @@ void apps_start(struct apps *apps, const char *name, struct catalog_version *cat
     struct app *app;
     struct err err = ERR_INIT;
     enum status status = app_open(apps, name, catalog->manifest->partitions, &app, &err);
+    if (status == STATUS_OK && may_sleep(catalog->manifest))
+    {
+        map_put(&apps->asleep, slice_cstr(name), catalog_version_ref(catalog));
+        app_close(app);
+        return;
+    }
     if (status == STATUS_OK)
     {
         apps_on_switch(apps, name, catalog);
@@ -441,6 +524,88 @@ void apps_start(struct apps *apps, const char *name, struct catalog_version *cat
     }
     log_error("apps.failed", "app=%s code=%s %s", name, status_code(status), err_text(&err));
     router_fail(apps->config.router, slice_cstr(name), &err);
+}
+
+/* ---- sleep: an app that nobody asks for costs an entry in a map, not open stores and their threads ---- */
+
+/* Nothing that closing would end, and nothing for which it would keep the loop from its work. */
+static bool part_quiet(const struct app *app, uint32_t index)
+{
+    const struct part *part = &app->parts[index];
+    struct pool_stats pool;
+    pool_deployment_stats(app->current->parts[index].invoke.deployment, &pool);
+    if (pool.zygotes || pool.workers || pool.queued || pool.running) return false;
+    if (invoke_partition_in_flight(part->partition)) return false;
+    if (store_health(part->store, NULL) != STATUS_OK) return false; /* opened again it would look healthy */
+    struct store_stats store;
+    store_stats(part->store, &store);
+    return store.checkpoint_seq == store_applied_seq(part->store);
+}
+
+/* Its one version has had nothing to do since the last look. */
+static bool app_quiet(struct app *app)
+{
+    if (app->versions != 1 || !app->current || !may_sleep(app->current->catalog->manifest)) return false;
+    uint64_t seq = 0;
+    for (uint32_t i = 0; i < app->partitions; i++)
+    {
+        if (!part_quiet(app, i)) return false;
+        seq += store_applied_seq(app->parts[i].store);
+    }
+    bool same = seq == app->quiet_seq;
+    app->quiet_seq = seq;
+    return same;
+}
+
+/* Its version ends; a later look closes its stores. */
+static void app_sleep(struct app *app)
+{
+    struct apps *apps = app->apps;
+    struct slice name = slice_cstr(app->name);
+    log_debug("apps.sleep", "app=%s", app->name);
+    map_put(&apps->asleep, name, catalog_version_ref(app->current->catalog));
+    run(apps, name, NULL);
+}
+
+static void on_rest(struct loop_timer *timer, void *ctx)
+{
+    struct apps *apps = ctx;
+    struct app *chosen[REST_APPS_MAX];
+    size_t count = 0;
+    struct map_entry entry;
+    for (size_t place = 0; count < REST_APPS_MAX && map_next(&apps->by_name, &place, &entry);)
+    {
+        struct app *app = entry.value;
+        bool empty = app->versions == 0 && !app->erased;
+        app->quiet_looks = app_quiet(app) ? app->quiet_looks + 1 : 0;
+        if (empty || app->quiet_looks >= REST_LOOKS) chosen[count++] = app;
+    }
+    for (size_t i = 0; i < count; i++)
+    {
+        if (chosen[i]->versions)
+            app_sleep(chosen[i]);
+        else
+            app_close(chosen[i]);
+    }
+    if (apps->by_name.count == 0)
+        loop_timer_stop(timer);
+    else
+        loop_timer_start(apps->config.loop, timer, count ? REST_NEXT_MS : REST_LOOK_MS, REST_LOOK_MS);
+}
+
+static enum status apps_wake(void *ctx, struct slice name, struct err *err)
+{
+    struct apps *apps = ctx;
+    struct catalog_version *catalog = map_get(&apps->asleep, name);
+    if (!catalog) return STATUS_OK;
+    struct app *app;
+    struct version *version;
+    TRY(app_open(apps, catalog->manifest->app, catalog->manifest->partitions, &app, err));
+    TRY(version_open(app, catalog, &version, err));
+    log_debug("apps.wake", "app=%s", app->name);
+    asleep_forget(apps, name);
+    run(apps, name, version);
+    return STATUS_OK;
 }
 
 /* ---- removal ---- */
@@ -548,15 +713,26 @@ void apps_stats(const struct apps *apps, struct buf *json)
     buf_append_byte(json, ']');
 }
 
+size_t apps_asleep(const struct apps *apps)
+{
+    return apps->asleep.count;
+}
+
 void apps_destroy(struct apps *apps)
 {
     if (!apps) return;
+    loop_timer_stop(&apps->rest);
     struct map_entry entry;
     size_t place = 0;
+    while (map_next(&apps->asleep, &place, &entry)) catalog_version_unref(entry.value);
+    map_fini(&apps->asleep);
+    place = 0;
     while (map_next(&apps->by_name, &place, &entry))
     {
-        app_close(entry.value);
-        place = 0; /* the map has changed */
+        struct app *app = entry.value;
+        CHECK(app->versions == 0);
+        stores_close(app);
+        app_free(app); /* the loop has ended */
     }
     map_fini(&apps->by_name);
     free(apps->dir);

@@ -30,7 +30,8 @@ struct apps_config {
 
 struct apps *apps_create(const struct apps_config *config);
 
-/* Opens the state of an app of the catalog and makes its current version run; for the start of the node. One whose state
+/* Opens the state of an app of the catalog, which recovers it, and makes its current version run when it is asked for, or
+ * at once when it wants workers at all times; for the start of the node. One whose state
  * cannot be opened is logged and answers with that failure: it must not keep the others from running. */
 void apps_start(struct apps *apps, const char *app, struct catalog_version *version);
 
@@ -40,13 +41,16 @@ void apps_probe(void *ctx, struct catalog_version *version, const char *path, de
 void apps_on_switch(void *ctx, const char *app, struct catalog_version *version);
 void apps_erase_state(void *ctx, const char *app, deploy_on_erased_fn done, void *done_ctx);
 
-/* 0 when no app of this name is open. */
+/* An app without processes that nobody asks for goes to sleep: its stores are closed. Asking the router or one of these
+ * for it wakes it. 0 when no app of this name is there. */
 uint32_t apps_partitions(struct apps *apps, struct slice app);
 /* NULL when there is none. */
 struct store *apps_store(struct apps *apps, struct slice app, uint32_t partition);
 struct metering *apps_metering(struct apps *apps, struct slice app, uint32_t partition);
-/* Appends a JSON array with the figures of each partition. */
+/* Appends a JSON array with the figures of each partition that is awake. */
 void apps_stats(const struct apps *apps, struct buf *json);
+/* How many have no figures because they sleep. */
+size_t apps_asleep(const struct apps *apps);
 
 /* Closes every store; all versions must have ended. Frees. */
 void apps_destroy(struct apps *apps);

@@ -192,7 +192,7 @@ static void port_stats(void *ctx, struct buf *json)
                (unsigned long long)http.requests, (unsigned long long)http.malformed,
                (unsigned long long)http.aborted);
     apps_stats(node->apps, json);
-    buf_append_byte(json, '}');
+    buf_printf(json, ",\"apps_asleep\":%zu}", apps_asleep(node->apps));
 }
 
 /* ---- opening ---- */

@@ -14,6 +14,8 @@ struct router {
     struct invoke *engine;
     uint32_t in_flight_max;
     struct map apps; /* struct router_app */
+    router_wake_fn wake; /* NULL: nobody sleeps */
+    void *wake_ctx;
     bool draining;
 };
 
@@ -32,6 +34,12 @@ struct router *router_create(struct invoke *engine, uint32_t in_flight_max)
     router->engine = engine;
     router->in_flight_max = in_flight_max;
     return router;
+}
+
+void router_set_waker(struct router *router, router_wake_fn wake, void *ctx)
+{
+    router->wake = wake;
+    router->wake_ctx = ctx;
 }
 
 static void app_free(struct router_app *app)
@@ -92,6 +100,11 @@ static enum status app_find(struct router *router, struct slice name, struct rou
 {
     if (router->draining) return err_set(err, STATUS_DRAINING, "the node is stopping");
     *app = map_get(&router->apps, name);
+    if (!*app && router->wake)
+    {
+        TRY(router->wake(router->wake_ctx, name, err));
+        *app = map_get(&router->apps, name);
+    }
     if (!*app) return err_set(err, STATUS_APP_NOT_FOUND, "no app '%.*s' is deployed", SLICE_FMT(name));
     if ((*app)->partitions == 0)
         return err_set(err, (*app)->failure.status, "%s", err_text(&(*app)->failure));
@@ -129,11 +142,11 @@ static enum status function_find(const struct router_app *app, uint32_t partitio
     return STATUS_OK;
 }
 
-const struct invoke_function *router_function(const struct router *router, struct slice app,
-                                              struct slice function)
+const struct invoke_function *router_function(struct router *router, struct slice app, struct slice function)
 {
-    const struct router_app *found = map_get(&router->apps, app);
-    return found && found->partitions > 0 ? invoke_version_function(found->versions[0], function) : NULL;
+    struct router_app *found;
+    if (app_find(router, app, &found, NULL) != STATUS_OK) return NULL;
+    return invoke_version_function(found->versions[0], function);
 }
 
 enum status router_invoke(struct router *router, struct slice name, struct slice function,

@@ -11,6 +11,10 @@
 struct router;
 
 struct router *router_create(struct invoke *engine, uint32_t in_flight_max);
+/* Asked for an app that is not in the table, before that is said: it may call router_switch() for it. Its failure is the
+ * caller's answer. */
+typedef enum status (*router_wake_fn)(void *ctx, struct slice app, struct err *err);
+void router_set_waker(struct router *router, router_wake_fn wake, void *ctx);
 /* Drops its references to the versions: no app takes invocations any more. */
 void router_clear(struct router *router);
 void router_destroy(struct router *router);
@@ -34,8 +38,7 @@ MUST_CHECK enum status router_invoke(struct router *router, struct slice app, st
                                      struct err *err);
 
 /* NULL when there is none. Borrowed until the next router_switch(). */
-const struct invoke_function *router_function(const struct router *router, struct slice app,
-                                              struct slice function);
+const struct invoke_function *router_function(struct router *router, struct slice app, struct slice function);
 
 /* Where an invocation would run now, and why: the same decision without the invocation. */
 struct router_explanation {
