@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -92,11 +93,13 @@ class Node:
     def __init__(self, data=None, flags=(), listen="127.0.0.1:0"):
         self._own = tempfile.mkdtemp(prefix="stead-test-") if data is None else None
         self.data = Path(data) if data is not None else Path(self._own) / "data"
-        self.flags = list(flags)
+        # $STEAD_TEST_FLAGS: for every node, e.g. workers of another build below a daemon with a sanitizer.
+        self.flags = list(flags) + shlex.split(os.environ.get("STEAD_TEST_FLAGS", ""))
         self.listen = listen
         self.address = None
         self.process = None
         self.log = None
+        self._former_logs = []  # their ends
         self.starts = 0
         self.start_s = None  # how long the last start took
 
@@ -114,6 +117,8 @@ class Node:
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **popen
         )
+        if self.log:
+            self._former_logs.append(self.log_text()[-20000:])
         self.log = _Lines(self.process.stderr, echo=bool(os.environ.get("STEAD_TEST_ECHO")))
         self.starts += 1
         return self
@@ -167,6 +172,14 @@ class Node:
             self.kill9()
         if self._own:
             shutil.rmtree(self._own, ignore_errors=True)
+        self._check_sanitizers()
+
+    def _check_sanitizers(self):
+        """What a sanitizer has said, of the node or its workers, fails the test whatever else it has seen."""
+        said = "\n".join(self._former_logs) + self.log_text()
+        match = re.search(r"(WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer|: runtime error: )", said)
+        if match:
+            raise AssertionError(f"a sanitizer complains:\n{said[max(0, match.start() - 500) : match.start() + 6000]}")
 
     @property
     def running(self):
