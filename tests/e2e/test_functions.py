@@ -103,6 +103,14 @@ class Functions(NodeCase):
         else:
             self.assertEqual("function_crashed", reply.error["code"])
 
+    def test_a_function_cannot_kill_what_it_was_forked_from(self):
+        reply = self.call("kills_its_parent")
+        if reply.status == 200:
+            self.assertEqual("refused", reply.text.strip())
+        else:
+            self.assertEqual("function_crashed", reply.error["code"])
+        self.assert_nothing_kept()
+
     def test_a_row_name_beyond_its_limit_is_told(self):
         self.assert_error(self.call("long_name", "?bytes=501"), 400, "key_too_long", "500")
         self.assert_nothing_kept()

@@ -1,6 +1,8 @@
 """test_node.py - the node itself: where it cannot start and why, how it stops, what it keeps."""
 # SPDX-License-Identifier: Apache-2.0
+import itertools
 import os
+import random
 import select
 import signal
 import socket
@@ -13,7 +15,14 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 from faults import faults_app
+from harness.apps import make_app
 from harness.case import Case, main
+
+VERSION = """
+#include <stead/stead.h>
+STEAD_FUNCTION(version) { return stead_reply(ctx, "%d"); }
+STEAD_FUNCTION(count) { return stead_reply(ctx, "%%lld", (long long)stead_add(ctx, "n", 1)); }
+"""
 
 
 class Starting(Case):
@@ -228,6 +237,36 @@ class Keeping(Case):
             self.assertEqual(apps, node.cli("apps", "--json").json)
             for i in range(20):
                 self.assertEqual(str(i), self.assert_ok(node.post(f"/faults/get/k{i}")).text.strip())
+
+    def test_a_kill_during_deployments_leaves_one_whole_version(self):
+        rng = random.Random(20)
+        node = self.make_node()
+        versions = [make_app(self.make_dir(), "app", VERSION % i, ["version", "count"]) for i in range(2)]
+        node.deploy(versions[0])
+        count = 0
+        for _ in range(12):
+            deployments = self.deploy_in_turns(node, versions)
+            node.kill9(after_s=rng.random() * 0.3)
+            deployments.join()
+            node.start()
+            (app,) = node.cli("apps", "--json").json["apps"]
+            self.assertEqual(["count", "version"], sorted(app["functions"]))
+            self.assertIn(self.assert_ok(node.post("/app/version")).text, ("0", "1"))
+            count += 1
+            self.assertEqual(str(count), self.assert_ok(node.post("/app/count")).text)
+
+    @staticmethod
+    def deploy_in_turns(node, versions):
+        """Until the node is gone."""
+
+        def run():
+            for directory in itertools.cycle(reversed(versions)):
+                if node.deploy(directory, check=False).code != 0:
+                    return
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
 
     def test_an_idempotency_key_holds_across_restarts(self):
         node = self.make_node()

@@ -148,6 +148,16 @@ class Overload(Case):
                 self.assertEqual(8 << 20, len(client.read().body))
         self.assert_ok(node.post("/faults/get/x"))
 
+    def test_a_follower_of_logs_that_does_not_read_costs_bounded_memory(self):
+        node = self.deployed()
+        with node.admin() as admin:
+            admin.send(b"GET /v1/logs?app=faults&follow=1&tail=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+            admin.head()
+            for _ in range(4):  # 60 MB of lines each
+                self.assert_ok(node.post("/faults/floods_log/x"))
+            self.assertLess(node.resident_mb(), 300)
+        self.assert_ok(node.post("/faults/get/x"))
+
     def test_many_large_bodies_at_once_cost_bounded_memory(self):
         node = self.deployed()
         body = bytes(15 << 20)

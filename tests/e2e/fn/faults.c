@@ -165,6 +165,12 @@ STEAD_FUNCTION(scribbles)
     return stead_reply(ctx, "scribbled\n");
 }
 
+/* Takes its own zygote along. */
+STEAD_FUNCTION(kills_its_parent)
+{
+    return stead_reply(ctx, kill(getppid(), SIGKILL) == 0 ? "killed\n" : "refused\n");
+}
+
 STEAD_FUNCTION(forks)
 {
     pid_t child = fork();
