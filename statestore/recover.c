@@ -312,6 +312,17 @@ static enum status check_log(const struct store_config *config, struct recovered
     return STATUS_OK;
 }
 
+/* The pages that will be relied on. After a clean stop nobody has touched them but the disk itself: looked at only when
+ * that is quick. */
+static enum status check_data(const char *dir, const struct recovered *recovered,
+                              const struct kv_file_state *data, struct err *err)
+{
+    bool clean = recovered->recovery == RECOVERY_NONE;
+    if (clean && data->file_bytes > BOUND_QUICK_CHECK_BYTES) return STATUS_OK;
+    bool rewind = recovered->recovery == RECOVERY_REWIND;
+    return kv_lmdb_file_check(dir, rewind ? recovered->checkpoint.meta : data->meta, err);
+}
+
 static enum status open_old(const struct store_config *config, struct recovered *recovered, struct err *err)
 {
     enum status status =
@@ -324,9 +335,11 @@ static enum status open_old(const struct store_config *config, struct recovered 
     TRY(kv_lmdb_file_state(config->dir, &data, err));
     struct boot_id boot = config->boot_id ? boot_id_from_text(config->boot_id) : boot_id_current();
     TRY(recovery_decide(&recovered->checkpoint, &data, &boot, &recovered->recovery, err));
-    if (recovered->recovery == RECOVERY_REWIND)
+    bool rewind = recovered->recovery == RECOVERY_REWIND;
+    if (rewind) TRY(check_log(config, recovered, err));
+    TRY(check_data(config->dir, recovered, &data, err));
+    if (rewind)
     {
-        TRY(check_log(config, recovered, err));
         remove_in(config->dir, "lock.mdb"); /* LMDB's table of readers: nobody reads, and it may be torn */
         TRY(kv_lmdb_file_rewind(config->dir, recovered->checkpoint.meta, err));
     }

@@ -22,6 +22,8 @@
 #define BOUND_LOG_KEEP_BYTES (64 * MIB) /* history for feeds and point-in-time restores */
 #define BOUND_CHECKPOINT_BYTES (64 * MIB) /* log to replay, or pages that cannot be used again yet */
 #define BOUND_CHECKPOINT_MS 5000
+#define BOUND_QUICK_CHECK_BYTES \
+    (64 * MIB) /* a data file whose structure is checked at each open: some 20 ms */
 #define BOUND_RELAXED_SYNC_MS 10 /* what `relaxed` may lose by a power cut */
 #define BOUND_PARTITIONS_MAX 64 /* of one app: each has a data file, a committer and a zygote of its own */
 

@@ -78,9 +78,14 @@ struct kv_file_state {
     bool exists; /* false: no data file, or one without any transaction yet; the rest is unset */
     uint64_t newest_txn; /* of the two meta pages */
     uint64_t file_bytes;
+    uint8_t meta[KV_META_BYTES]; /* of the newest transaction */
 };
 /* STORE_CORRUPT, STORE_IO. */
 MUST_CHECK enum status kv_lmdb_file_state(const char *dir, struct kv_file_state *state, struct err *err);
+/* Proves that every page that the snapshot of `meta` reaches is what it should be, values aside: reads all of them.
+ * STORE_CORRUPT names page and offset. STORE_IO. */
+MUST_CHECK enum status kv_lmdb_file_check(const char *dir, const uint8_t meta[KV_META_BYTES],
+                                          struct err *err);
 /* Makes the file show exactly the snapshot of `meta`, whose pages must be intact, and syncs that. */
 MUST_CHECK enum status kv_lmdb_file_rewind(const char *dir, const uint8_t meta[KV_META_BYTES],
                                            struct err *err);

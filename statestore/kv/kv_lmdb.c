@@ -400,6 +400,7 @@ static enum status file_state(int fd, const char *path, struct kv_file_state *st
     state->exists = true;
     state->newest_txn = first > second ? first : second;
     state->file_bytes = (uint64_t)stat.st_size;
+    memcpy(state->meta, metas[second > first], KV_META_BYTES);
     return STATUS_OK;
 }
 

@@ -174,7 +174,8 @@ static void bytes_reach_disk(struct inode *inode, size_t count)
         free(inode->pending[i].bytes);
     }
     inode->count -= count;
-    memmove(inode->pending, inode->pending + count, inode->count * sizeof *inode->pending);
+    if (inode->count > 0)
+        memmove(inode->pending, inode->pending + count, inode->count * sizeof *inode->pending);
 }
 
 /* ---- the cut ---- */

@@ -224,6 +224,61 @@ static void test_a_data_file_older_than_the_checkpoint_is_refused(void **state)
     fx_store_fini(&fx);
 }
 
+static void test_damaged_heads_of_data_pages_are_found_and_named(void **state)
+{
+    struct fx_store fx;
+    fx_store_init(&fx);
+    fx_store_open(&fx);
+    char value[6000], name[16];
+    memset(value, 'v', sizeof value);
+    for (int i = 0; i < 100; i++)
+    {
+        value[i % 10 == 0 ? 5999 : 600] = 0; /* some on pages of their own */
+        snprintf(name, sizeof name, "row%03d", i);
+        assert_int_equal(fx_put(&fx, name, value), STATUS_OK);
+        value[i % 10 == 0 ? 5999 : 600] = 'v';
+    }
+    fx_store_close(&fx);
+    struct kv_file_state data;
+    assert_int_equal(kv_lmdb_file_state(fx.dir, &data, NULL), STATUS_OK);
+    assert_int_equal(kv_lmdb_file_check(fx.dir, data.meta, NULL), STATUS_OK);
+    int found = 0;
+    for (off_t page = 2; page < (off_t)data.file_bytes / 4096; page++)
+        for (off_t at = page * 4096; at < page * 4096 + 40; at++)
+        {
+            flip(&fx, "data.mdb", at);
+            struct err err = ERR_INIT;
+            enum status status = kv_lmdb_file_check(fx.dir, data.meta, &err);
+            flip(&fx, "data.mdb", at);
+            if (status == STATUS_OK) continue; /* a free page, or a byte that means nothing */
+            found++;
+            assert_int_equal(status, STATUS_STORE_CORRUPT);
+            if (!strstr(err_text(&err), "data.mdb: offset ")) fail_msg("no place in '%s'", err_text(&err));
+        }
+    assert_true(found > 500);
+    fx_store_fini(&fx);
+}
+
+static void test_a_store_with_a_damaged_data_page_is_refused_after_each_kind_of_stop(void **state)
+{
+    struct fx_store fx;
+    fx_store_init(&fx);
+    fx.config.boot_id = "before";
+    die_after(&fx, 20, true);
+    char path[200];
+    file_path(&fx, "data.mdb", path);
+    struct stat stat;
+    assert_int_equal(lstat(path, &stat), 0);
+    for (off_t page = 2; page < stat.st_size / 4096; page++) flip(&fx, "data.mdb", page * 4096 + 10);
+    assert_refused(&fx, STATUS_STORE_CORRUPT, "data.mdb: offset ");
+    fx.config.boot_id = "after";
+    assert_refused(&fx, STATUS_STORE_CORRUPT, "data.mdb: offset ");
+    for (off_t page = 2; page < stat.st_size / 4096; page++) flip(&fx, "data.mdb", page * 4096 + 10);
+    fx_store_open(&fx);
+    assert_string_equal(fx_get_newest(&fx, "row"), "20");
+    fx_store_fini(&fx);
+}
+
 static void test_a_missing_log_is_refused(void **state)
 {
     struct fx_store fx;
@@ -432,6 +487,8 @@ int main(void)
         cmocka_unit_test(test_a_checkpoint_slot_that_went_bad_later_is_noticed_by_the_log),
         cmocka_unit_test(test_a_missing_checkpoint_file_is_refused),
         cmocka_unit_test(test_a_data_file_older_than_the_checkpoint_is_refused),
+        cmocka_unit_test(test_damaged_heads_of_data_pages_are_found_and_named),
+        cmocka_unit_test(test_a_store_with_a_damaged_data_page_is_refused_after_each_kind_of_stop),
         cmocka_unit_test(test_a_missing_log_is_refused),
         cmocka_unit_test(test_a_log_that_ends_before_the_data_file_is_refused),
         cmocka_unit_test(test_parts_of_another_store_are_refused),
