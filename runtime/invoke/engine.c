@@ -1,0 +1,141 @@
+/* engine.c - the engine, its partitions and the versions that run on them: what invocations live in. */
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
+#include "runtime/base/check.h"
+#include "runtime/invoke/invocation.h"
+#include "runtime/invoke/output_gate.h"
+
+/* ---- the engine ---- */
+
+/* Outcomes are told after the turn's callbacks and before the answers are written: never inside invoke_start(). */
+static void tell_hook(void *ctx)
+{
+    struct invoke *engine = ctx;
+    struct list *link;
+    while ((link = list_pop_front(&engine->over)))
+        output_gate_tell(CONTAINER_OF(link, struct invocation, over));
+}
+
+struct invoke *invoke_create(const struct invoke_config *config)
+{
+    struct invoke *engine = mem_zalloc(sizeof *engine);
+    engine->loop = config->loop;
+    engine->clock = config->clock;
+    prng_init(&engine->prng, config->seed);
+    engine->ident_high = prng_next(&engine->prng);
+    engine->ident_low = prng_next(&engine->prng) >> 16; /* room to count */
+    list_init(&engine->over);
+    loop_on_turn(engine->loop, PHASE_REPLY, tell_hook, engine);
+    return engine;
+}
+
+void invoke_destroy(struct invoke *engine)
+{
+    if (!engine) return;
+    CHECK(engine->stats.in_flight == 0 && list_empty(&engine->over));
+    loop_off_turn(engine->loop, PHASE_REPLY, tell_hook, engine);
+    free(engine);
+}
+
+void invoke_stats(const struct invoke *engine, struct invoke_stats *stats)
+{
+    *stats = engine->stats;
+}
+
+void invoke_version_unref(struct invoke_version *version)
+{
+    CHECK(version->refs > 0);
+    if (--version->refs == 0) version->on_unused(version);
+}
+
+struct invoke_function *invoke_version_function(struct invoke_version *version, struct slice name)
+{
+    for (size_t i = 0; i < version->functions_count; i++)
+    {
+        if (slice_is(name, version->functions[i].name)) return &version->functions[i];
+    }
+    return NULL;
+}
+
+/* ---- partitions ---- */
+
+enum { EXPIRY_PERIOD_MS = 60000, EXPIRY_FIRST_MS = 5000, EXPIRY_BATCH = 1000 };
+
+static void on_expiry_over(struct store_commit *commit)
+{
+    struct invoke_partition *partition = CONTAINER_OF(commit, struct invoke_partition, expiry_commit);
+    partition->expiring = false;
+    buf_reset(&partition->expiry_set);
+}
+
+static void on_expiry_applied(struct store_commit *commit)
+{
+    if (commit->status != STATUS_OK) on_expiry_over(commit); /* they are tried again with the next beat */
+}
+
+/* Forgets outcomes that have been kept long enough. */
+static void on_expiry(struct loop_timer *timer, void *ctx)
+{
+    struct invoke_partition *partition = ctx;
+    if (partition->expiring) return;
+    uint64_t now_ms = clock_wall_ms(partition->engine->clock);
+    if (now_ms < BOUND_IDEMPOTENCY_KEEP_MS) return;
+    struct store_snapshot *snapshot = store_snapshot_take(partition->store);
+    size_t count = idempotency_expire(snapshot, &partition->expiry_set, now_ms - BOUND_IDEMPOTENCY_KEEP_MS,
+                                      EXPIRY_BATCH);
+    uint64_t seq = store_snapshot_seq(snapshot);
+    store_snapshot_release(partition->store, snapshot);
+    if (count == 0) return;
+    partition->expiring = true;
+    partition->expiry_commit = (struct store_commit){
+        .snapshot = seq,
+        .writes = {buf_view(&partition->expiry_set)},
+        .applied = on_expiry_applied,
+        .durable = on_expiry_over,
+    };
+    store_submit(partition->store, &partition->expiry_commit);
+}
+
+struct invoke_partition *invoke_partition_open(struct invoke *engine, struct store *store, uint32_t index,
+                                               uint32_t count)
+{
+    struct invoke_partition *partition = mem_zalloc(sizeof *partition);
+    partition->engine = engine;
+    partition->store = store;
+    partition->index = index;
+    partition->count = count;
+    partition->metering = metering_open(engine->loop, store);
+    lanes_init(&partition->lanes);
+    loop_timer_init(&partition->expiry, on_expiry, partition);
+    loop_timer_start(engine->loop, &partition->expiry, EXPIRY_FIRST_MS, EXPIRY_PERIOD_MS);
+    return partition;
+}
+
+void invoke_partition_close(struct invoke_partition *partition)
+{
+    CHECK(partition->in_flight == 0);
+    loop_timer_stop(&partition->expiry);
+    metering_flush(partition->metering);
+    store_close(partition->store); /* runs the callbacks of what is under way */
+    metering_close(partition->metering);
+    lanes_fini(&partition->lanes);
+    map_fini(&partition->by_idempotency_key);
+    buf_fini(&partition->expiry_set);
+    free(partition);
+}
+
+struct store *invoke_partition_store(const struct invoke_partition *partition)
+{
+    return partition->store;
+}
+
+struct metering *invoke_partition_metering(const struct invoke_partition *partition)
+{
+    return partition->metering;
+}
+
+uint32_t invoke_partition_in_flight(const struct invoke_partition *partition)
+{
+    return partition->in_flight;
+}
