@@ -87,6 +87,15 @@ enum cli_exit cmd_state_get(struct cli_line *line);
 enum cli_exit cmd_state_put(struct cli_line *line);
 enum cli_exit cmd_state_rm(struct cli_line *line);
 enum cli_exit cmd_state_scan(struct cli_line *line);
+/* cmd_transfer.c */
+enum cli_exit cmd_state_export(struct cli_line *line);
+enum cli_exit cmd_state_import(struct cli_line *line);
+/* cmd_watch.c */
+enum cli_exit cmd_state_watch(struct cli_line *line);
+/* cmd_backup.c */
+enum cli_exit cmd_backup(struct cli_line *line);
+/* cmd_restore.c */
+enum cli_exit cmd_restore(struct cli_line *line);
 /* cmd_logs.c */
 enum cli_exit cmd_logs(struct cli_line *line);
 /* cmd_stats.c */

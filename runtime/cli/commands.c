@@ -39,6 +39,17 @@ static const struct cli_option logs_options[] = {
     {"function", 0, "NAME", "lines of this function only"},
     {0},
 };
+static const struct cli_option watch_options[] = {
+    {"from", 0, "N", "begin with commit N, as far back as the log reaches (default: what comes from now on)"},
+    {"partition", 0, "P", "of this partition only; needed with --from when the app has several"},
+    {0},
+};
+static const struct cli_option restore_options[] = {
+    {"time", 't', "TIME", "only commits up to then: 2026-11-24 03:00:00, with Z at its end for UTC"},
+    {"app", 0, "APP", "the point is for this app only; the others are restored whole"},
+    {"commit", 0, "N", "only commits up to number N of --app"},
+    {0},
+};
 static const struct cli_option sdk_options[] = {
     {"cflags", 0, NULL, "flags to compile a function with"},
     {"include-dir", 0, NULL, "the directory of stead/stead.h"},
@@ -88,6 +99,16 @@ const struct cli_command cli_commands[] = {
      "Running functions see it at once; those that had read the row run again.\n", put_options, 2, 2, false,
      cmd_state_put},
     {"state rm", "APP/[ENTITY] NAME", "delete a row", NULL, NULL, 2, 2, false, cmd_state_rm},
+    {"state export", "APP FILE", "write all rows of an app to a file",
+     "One consistent view; the app goes on meanwhile.\n"
+     "An app with several partitions gets a directory with one file for each.\n",
+     NULL, 2, 2, false, cmd_state_export},
+    {"state import", "APP FILE", "put the rows of an exported file",
+     "The file is read whole and checked first; nothing of a damaged one is put. Other rows stay as they "
+     "are.\n",
+     NULL, 2, 2, false, cmd_state_import},
+    {"state watch", "APP", "show changes of rows as they are committed", NULL, watch_options, 1, 1, false,
+     cmd_state_watch},
     {"logs", "[APP]", "show what functions logged", NULL, logs_options, 0, 1, false, cmd_logs},
     {"stats", "", "show the figures of the node", NULL, NULL, 0, 0, false, cmd_stats},
     {"usage", "[APP]", "what functions used, by day, and what it costs",
@@ -95,6 +116,16 @@ const struct cli_command cli_commands[] = {
      1, false, cmd_usage},
     {"explain invoke", "APP/FUNCTION[/ENTITY]", "where an invocation would run, and why",
      "  stead explain invoke counter/add/page-1\n", NULL, 1, 1, false, cmd_explain_invoke},
+    {"backup", "DIR", "copy the whole node to a directory while it works",
+     "Catalog, code and the state of all apps. The next backup into the same DIR only adds what is new, and "
+     "a restore can\n"
+     "stop at any moment in between. DIR is on the node's machine.\n",
+     NULL, 1, 1, false, cmd_backup},
+    {"restore", "DIR", "make a data directory from a backup",
+     "Into --data, which must not exist or be empty; no node uses it meanwhile.\n"
+     "  stead restore /backups/monday --data ./restored\n"
+     "  stead restore /backups/monday --data ./restored --time '2026-11-24 03:00'\n",
+     restore_options, 1, 1, false, cmd_restore},
     {"explain", "[ERROR]", "what an error means and what to do; without one: list all",
      "Needs no node.\n"
      "  stead explain function_timeout\n",

@@ -7,6 +7,7 @@
 #include "runtime/base/check.h"
 #include "runtime/catalog/catalog.h"
 #include "runtime/gateway/admin_call.h"
+#include "runtime/gateway/admin_job.h"
 #include "statestore/statestore.h"
 
 /* ---- answers ---- */
@@ -19,12 +20,19 @@ static int append(const char *data, size_t size, void *ctx)
 
 static const struct http_header json_header = {{"content-type", 12}, {"application/json", 16}};
 
+const struct http_header admin_ndjson_header = {{"content-type", 12}, {"application/x-ndjson", 20}};
+
+void admin_append_line(struct buf *out, json_t *object)
+{
+    CHECK(json_dump_callback(object, append, out, JSON_COMPACT) == 0);
+    json_decref(object);
+    buf_append_byte(out, '\n');
+}
+
 void admin_reply_json(struct http_exchange *exchange, int http_status, json_t *object)
 {
     struct buf body = BUF_INIT;
-    CHECK(json_dump_callback(object, append, &body, JSON_COMPACT) == 0);
-    json_decref(object);
-    buf_append_byte(&body, '\n');
+    admin_append_line(&body, object);
     http_reply(exchange, http_status, &json_header, 1, buf_view(&body));
     buf_fini(&body);
 }
@@ -42,6 +50,13 @@ void admin_fail(struct http_exchange *exchange, enum status status, const char *
 void admin_fail_err(struct http_exchange *exchange, enum status status, const struct err *err)
 {
     http_fail(exchange, &(struct http_failure){.status = status, .message = err->text});
+}
+
+json_t *admin_error_json(enum status status, const struct err *err)
+{
+    return json_pack("{s:{s:s, s:s, s:s, s:n}}", "error", "code", status_code(status), "message",
+                     err->text[0] ? err->text : status_text(status), "hint", status_hint(status),
+                     "invocation");
 }
 
 json_t *admin_text(struct slice text)
@@ -191,6 +206,10 @@ static const struct {
     {"PUT", "apps/*/state", admin_state_put, true},
     {"DELETE", "apps/*/state", admin_state_delete, true},
     {"GET", "apps/*/state/rows", admin_state_rows, true},
+    {"GET", "apps/*/state/changes", admin_changes, true},
+    {"POST", "apps/*/state/export", admin_export, true},
+    {"POST", "apps/*/state/import", admin_import, true},
+    {"POST", "backup", admin_backup, false},
 };
 
 enum { TABLE_SIZE = sizeof table / sizeof table[0] };
@@ -299,6 +318,7 @@ struct admin *admin_create(const struct admin_config *config)
     struct admin *admin = mem_zalloc(sizeof *admin);
     admin->config = *config;
     list_init(&admin->followers);
+    list_init(&admin->watchers);
     return admin;
 }
 
@@ -312,12 +332,14 @@ void admin_drain(struct admin *admin)
 {
     admin->draining = true;
     admin_logs_drain(admin);
+    admin_changes_end(admin, SLICE_EMPTY);
+    if (admin->job) admin_job_cancel(admin->job);
 }
 
 void admin_destroy(struct admin *admin)
 {
     if (!admin) return;
-    CHECK(list_empty(&admin->followers));
+    CHECK(list_empty(&admin->followers) && list_empty(&admin->watchers) && !admin->job);
     free(admin->listen);
     free(admin);
 }

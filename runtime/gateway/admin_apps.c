@@ -8,6 +8,7 @@
 #include "runtime/catalog/catalog.h"
 #include "runtime/catalog/deploy.h"
 #include "runtime/gateway/admin_call.h"
+#include "runtime/gateway/admin_job.h"
 
 /* ---- list and show ---- */
 
@@ -74,6 +75,7 @@ void admin_apps_show(struct admin_call *call)
 /* A deployment under way: holds the exchange, whose body holds the code. */
 struct change {
     struct deploy_request request;
+    struct admin *admin;
     struct http_exchange *exchange;
     char *app;
     char *version;
@@ -81,6 +83,7 @@ struct change {
 
 static void change_end(struct change *change)
 {
+    change->admin->removals -= change->request.kind == DEPLOY_REMOVE;
     free(change->app);
     free(change->version);
     free(change);
@@ -112,6 +115,7 @@ static void on_done(struct deploy_request *request)
 static struct change *change_create(struct admin_call *call, enum deploy_kind kind)
 {
     struct change *change = mem_zalloc(sizeof *change);
+    change->admin = call->admin;
     change->exchange = call->exchange;
     change->app = mem_cstr(call->app);
     change->request.kind = kind;
@@ -141,10 +145,20 @@ static enum status upload_read(struct slice body, struct slice *manifest_text, s
     return STATUS_OK;
 }
 
+/* While a backup copies the catalog and the code, neither may change. Answers when that is so. */
+static bool is_held(struct admin_call *call)
+{
+    const struct admin_job *job = call->admin->job;
+    bool held = job && atomic_load(&job->holds_catalog);
+    if (held) admin_fail(call->exchange, STATUS_BUSY, "%s is under way", job->what);
+    return held;
+}
+
 void admin_apps_deploy(struct admin_call *call)
 {
     struct slice manifest_text, code;
     struct err err = ERR_INIT;
+    if (is_held(call)) return;
     enum status status = upload_read(call->request->body, &manifest_text, &code, &err);
     if (status != STATUS_OK)
     {
@@ -159,6 +173,7 @@ void admin_apps_deploy(struct admin_call *call)
 
 void admin_apps_rollback(struct admin_call *call)
 {
+    if (is_held(call)) return;
     struct change *change = change_create(call, DEPLOY_ROLLBACK);
     struct slice version;
     if (admin_query(call, "version", &version))
@@ -178,7 +193,14 @@ void admin_apps_remove(struct admin_call *call)
         admin_fail(call->exchange, STATUS_INVALID_ARGUMENT, "`state` can only be `delete`");
         return;
     }
+    if (call->admin->job)
+    {
+        admin_fail(call->exchange, STATUS_BUSY, "%s is under way", call->admin->job->what);
+        return;
+    }
     struct change *change = change_create(call, DEPLOY_REMOVE);
+    call->admin->removals++;
+    admin_changes_end(call->admin, call->app);
     change->request.erase_state = erase;
     deployer_submit(call->admin->config.deployer, &change->request);
 }

@@ -15,6 +15,9 @@ struct admin {
     struct admin_config config;
     char *listen; /* may be NULL */
     struct list followers; /* of logs */
+    struct list watchers; /* of changes */
+    struct admin_job *job; /* the long operation under way; NULL when there is none */
+    unsigned removals; /* apps that are being removed: their stores go away */
     bool draining;
 };
 
@@ -44,6 +47,14 @@ bool admin_query_number(struct admin_call *call, const char *name, uint64_t fall
 /* Text as JSON; NULL when it is not UTF-8 or has a zero byte. */
 json_t *admin_text(struct slice text);
 
+/* Sets {field: text}, or {field_base64: ...} for bytes that are no text. */
+void admin_put_bytes(json_t *row, const char *field, struct slice bytes);
+/* Appends the object, taken, as one line. */
+void admin_append_line(struct buf *out, json_t *object);
+extern const struct http_header admin_ndjson_header;
+/* {"error": {...}} as http_fail() would say it. */
+json_t *admin_error_json(enum status status, const struct err *err);
+
 /* admin_apps.c */
 void admin_apps_list(struct admin_call *call);
 void admin_apps_show(struct admin_call *call);
@@ -58,3 +69,12 @@ void admin_state_rows(struct admin_call *call);
 /* admin_logs.c */
 void admin_logs(struct admin_call *call);
 void admin_logs_drain(struct admin *admin);
+/* admin_changes.c */
+void admin_changes(struct admin_call *call);
+/* Ends the watchers of an app, or of all when it is empty. */
+void admin_changes_end(struct admin *admin, struct slice app);
+/* admin_backup.c */
+void admin_backup(struct admin_call *call);
+/* admin_transfer.c */
+void admin_export(struct admin_call *call);
+void admin_import(struct admin_call *call);

@@ -10,7 +10,6 @@
 
 enum { TAIL_DEFAULT = 100, TAIL_MAX = 100000 };
 
-static const struct http_header ndjson_header = {{"content-type", 12}, {"application/x-ndjson", 20}};
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 struct follower {
@@ -38,26 +37,12 @@ static json_t *line_text(struct slice text)
     return json;
 }
 
-static int append(const char *data, size_t size, void *ctx)
-{
-    buf_append(ctx, slice_make(data, size));
-    return 0;
-}
-
-/* Takes the object. */
-static void append_json(struct buf *out, json_t *object)
-{
-    CHECK(json_dump_callback(object, append, out, JSON_COMPACT) == 0);
-    json_decref(object);
-    buf_append_byte(out, '\n');
-}
-
 static void append_line(void *ctx, const struct fnlog_line *line)
 {
-    append_json(ctx, json_pack("{s:I, s:o, s:o, s:o, s:s, s:o}", "time_ms", (json_int_t)line->time_ms, "app",
-                               line_text(line->app), "function", line_text(line->function), "invocation",
-                               line_text(line->invocation), "level", level_names[line->level], "text",
-                               line_text(line->text)));
+    admin_append_line(ctx, json_pack("{s:I, s:o, s:o, s:o, s:s, s:o}", "time_ms", (json_int_t)line->time_ms,
+                                     "app", line_text(line->app), "function", line_text(line->function),
+                                     "invocation", line_text(line->invocation), "level",
+                                     level_names[line->level], "text", line_text(line->text)));
 }
 
 /* ---- following ---- */
@@ -82,8 +67,8 @@ static void on_line(void *ctx, const struct fnlog_line *line)
     struct follower *follower = ctx;
     struct buf out = BUF_INIT;
     if (follower->dropped)
-        append_json(&out, json_pack("{s:I, s:I}", "time_ms", (json_int_t)line->time_ms, "dropped",
-                                    (json_int_t)follower->dropped));
+        admin_append_line(&out, json_pack("{s:I, s:I}", "time_ms", (json_int_t)line->time_ms, "dropped",
+                                          (json_int_t)follower->dropped));
     append_line(&out, line);
     enum status status = http_stream_chunk(follower->exchange, buf_view(&out));
     /* CANCELED: on_abort is on its way. */
@@ -103,7 +88,7 @@ static void follow(struct admin_call *call, struct slice app, struct slice funct
                                              .ctx = follower};
     list_init(&follower->reader.link);
     list_push_back(&call->admin->followers, &follower->link);
-    http_stream_begin(call->exchange, 200, &ndjson_header, 1);
+    http_stream_begin(call->exchange, 200, &admin_ndjson_header, 1);
     http_exchange_on_abort(call->exchange, on_abort, follower);
     if (tail->size && http_stream_chunk(call->exchange, buf_view(tail)) != STATUS_OK) follower->dropped++;
     fnlog_subscribe(call->admin->config.fnlog, &follower->reader);
@@ -141,7 +126,7 @@ void admin_logs(struct admin_call *call)
     else if (following)
         follow(call, buf_view(&app), buf_view(&function), &tail);
     else
-        http_reply(call->exchange, 200, &ndjson_header, 1, buf_view(&tail));
+        http_reply(call->exchange, 200, &admin_ndjson_header, 1, buf_view(&tail));
     buf_fini(&app);
     buf_fini(&function);
     buf_fini(&tail);

@@ -174,8 +174,7 @@ struct page {
     struct buf stop;
 };
 
-/* {field: text}, or {field_base64: ...} for bytes that are no text. */
-static void put_bytes(json_t *row, const char *field, struct slice bytes)
+void admin_put_bytes(json_t *row, const char *field, struct slice bytes)
 {
     json_t *text = admin_text(bytes);
     if (text)
@@ -208,9 +207,9 @@ static bool page_row(void *ctx, struct slice key, struct slice value)
         return false;
     }
     struct found found = {.key = slice_make(mem_dup(key), key.size), .row = json_object()};
-    put_bytes(found.row, "entity", entity);
-    put_bytes(found.row, "name", name);
-    if (page->values) put_bytes(found.row, "value", value);
+    admin_put_bytes(found.row, "entity", entity);
+    admin_put_bytes(found.row, "name", name);
+    if (page->values) admin_put_bytes(found.row, "value", value);
     json_object_set_new(found.row, "bytes", json_integer((json_int_t)value.size));
     buf_append(&page->found, slice_make(&found, sizeof found));
     page->left--;

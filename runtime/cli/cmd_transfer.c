@@ -1,0 +1,42 @@
+/* cmd_transfer.c - rows of an app out to a file, and in from one. */
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+
+#include "runtime/cli/client.h"
+#include "runtime/cli/job.h"
+#include "runtime/cli/output.h"
+
+static enum cli_exit transfer(struct cli_line *line, const char *verb, const char *words)
+{
+    struct buf file = BUF_INIT, path = BUF_INIT;
+    json_t *done = NULL;
+    job_absolute(&file, line->args[1]);
+    buf_append_cstr(&path, "/v1/apps/");
+    client_escape(&path, slice_cstr(line->args[0]), false);
+    buf_printf(&path, "/state/%s?path=", verb);
+    client_escape(&path, buf_view(&file), false);
+    enum cli_exit code = job_follow(line, buf_cstr(&path), &done);
+    if (code == EXIT_DONE && line->json)
+        output_json(done);
+    else if (code == EXIT_DONE)
+    {
+        char bytes[32];
+        uint64_t size = (uint64_t)json_integer_value(json_object_get(done, "bytes"));
+        printf("%lld rows, %s, %s %s\n", (long long)json_integer_value(json_object_get(done, "rows")),
+               output_bytes(size, bytes, sizeof bytes), words, line->args[1]);
+    }
+    json_decref(done);
+    buf_fini(&file);
+    buf_fini(&path);
+    return code;
+}
+
+enum cli_exit cmd_state_export(struct cli_line *line)
+{
+    return transfer(line, "export", "to");
+}
+
+enum cli_exit cmd_state_import(struct cli_line *line)
+{
+    return transfer(line, "import", "from");
+}
