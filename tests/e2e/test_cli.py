@@ -256,6 +256,48 @@ class New(Case):
 class Dev(Case):
     """The loop of development, with a node that `stead dev` starts itself."""
 
+    def wait_line(self, dev, pattern):
+        for line in dev.stdout:
+            match = re.search(pattern, line)
+            if match:
+                return match
+        self.fail(f"`stead dev` ended without {pattern!r}")
+
+    def test_a_broken_source_leaves_the_running_version_until_it_is_mended(self):
+        node = self.make_node()
+        app = self.make_dir() / "live"
+        subprocess.run([program("stead"), "init", str(app)], check=True, capture_output=True)
+        dev = subprocess.Popen(
+            node.cli_command("dev", app), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.addCleanup(dev.communicate)
+        self.addCleanup(dev.kill)
+        shown = self.wait_line(dev, r"curl -X POST http://([0-9.]+):(\d+)/live/greet")
+        self.assertEqual(node.address, (shown.group(1), int(shown.group(2))))
+        self.wait_line(dev, "watching")
+        source = app / "live.c"
+        good = source.read_text()
+        source.write_text(good.replace("return stead_reply", "retrun stead_reply"))
+        self.wait_line(dev, "the build `make -s` failed")
+        # The first lines may be written before the logs are followed: go on until one arrives.
+        done = threading.Event()
+
+        def greet():
+            while not done.is_set():
+                self.assert_ok(node.post("/live/greet/ann"))
+
+        greeter = threading.Thread(target=greet)
+        greeter.start()
+        self.wait_line(dev, "info  live/greet .* ann is greeted")
+        done.set()
+        greeter.join()
+        source.write_text(good.replace("hello", "good day"))
+        self.wait_line(dev, "deployed, replacing")
+        self.assertIn("good day ann", node.post("/live/greet/ann").text)
+        dev.send_signal(signal.SIGTERM)
+        self.assertEqual(0, dev.wait(30))
+        self.assertTrue(node.running, "it was there before")
+
     def test_a_change_of_the_source_is_built_and_deployed(self):
         work = self.make_dir()
         app, data = work / "live", work / "data"
