@@ -1,9 +1,9 @@
 /* sandbox.h - what a zygote and its workers may touch: profiles, and how a process enters them. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// A sandbox is entered by the process itself, in two steps, and cannot be left again:
+// A sandbox is entered by the process itself, in steps, and cannot be left again:
 //
-//     zygote: open state and artifact -> sandbox_enter_zygote() -> load user code, fork workers
+//     zygote: sandbox_isolate() -> open state and artifact -> sandbox_enter_zygote() -> load user code, fork workers
 //     worker: sandbox_enter_worker() -> run user code
 //
 // User code runs in the zygote too (static initialisers), so all that needs no knowledge of one worker happens there,
@@ -41,6 +41,11 @@ enum {
 /* The user that an app's processes run as when the daemon is root. Always the same for the same name. */
 uint32_t sandbox_uid_of(const char *app);
 
+/* The zygote becomes the first process of a pid namespace: what user code in it forks can neither see other processes nor
+ * outlive it. To that end the process splits: the inner one returns, the outer one waits and ends as the inner one ends.
+ * *parent is whom the inner one dies with, for the next step. Where root may not make namespaces (in a container) it goes
+ * on without, and says so on stderr; without root that is UNSUPPORTED. */
+MUST_CHECK enum status sandbox_isolate(const struct sandbox_config *config, pid_t *parent, struct err *err);
 /* `parent`: the process whose death must end this one. UNSUPPORTED names the missing mechanism, PERMISSION_DENIED. */
 MUST_CHECK enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t parent,
                                             struct err *err);

@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/sandbox/sandbox.h"
@@ -41,19 +43,14 @@ static enum status become_nobody(const struct sandbox_config *config, struct err
     return become(SANDBOX_UID, SANDBOX_UID, err);
 }
 
-/* The same without root: inside a user namespace of its own the process has no power over anything outside; landlock
- * closes what still belongs to its user. The capabilities that a new namespace gives are dropped at once. */
-static enum status enter_user_namespace(struct err *err)
+/* The same without root, in the user namespace that sandbox_isolate() made: there the process has no power over anything
+ * outside, and landlock closes what still belongs to its user. The capabilities that a new namespace gives are dropped. */
+static enum status drop_capabilities(struct err *err)
 {
-    if (unshare(CLONE_NEWUSER) != 0)
-        return err_errno(err, STATUS_UNSUPPORTED, errno,
-                         "sandbox `strict`: a user namespace is refused; run the node as root, allow "
-                         "user namespaces, or choose `sandbox: none`");
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
-    if (syscall(SYS_capset, &header, none) != 0)
-        return err_errno(err, STATUS_PERMISSION_DENIED, errno, "drop capabilities");
-    return STATUS_OK;
+    if (syscall(SYS_capset, &header, none) == 0) return STATUS_OK;
+    return err_errno(err, STATUS_PERMISSION_DENIED, errno, "drop capabilities");
 }
 
 /* Defends the pins and the machine: after kill -9 of the daemon no worker reads pages that are no longer pinned, and
@@ -71,6 +68,72 @@ static enum status no_new_privileges(struct err *err)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) return STATUS_OK;
     return err_errno(err, STATUS_UNSUPPORTED, errno, "give up new privileges");
+}
+
+/* ---- whom it sees ---- */
+
+/* The outer process: holds nothing, and ends as the inner one did, so that the daemon learns what happened. */
+static _Noreturn void stay_outside(pid_t inner)
+{
+    sandbox_close_from(STDIN_FILENO + 1); /* that one is what tells the inner process that we live */
+    int status;
+    while (waitpid(inner, &status, 0) < 0 && errno == EINTR) continue;
+    if (WIFEXITED(status)) _exit(WEXITSTATUS(status));
+    struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none); /* it is not our crash */
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    (void)sigaction(WTERMSIG(status), &action, NULL); /* fails for SIGKILL, which needs none */
+    raise(WTERMSIG(status));
+    _exit(128 + WTERMSIG(status));
+}
+
+/* The inner process is told of the outer one's death by the kernel from here on; had it died before, its end of the pipe
+ * would be closed. */
+static enum status hold_on_to(int alive, struct err *err)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        return err_errno(err, STATUS_UNSUPPORTED, errno, "ask to die with the parent");
+    struct pollfd outer = {.fd = alive, .events = POLLIN};
+    int gone = poll(&outer, 1, 0);
+    close(alive);
+    return gone ? err_set(err, STATUS_UNAVAILABLE, "the parent process has gone") : STATUS_OK;
+}
+
+static enum status split(pid_t *parent, struct err *err)
+{
+    int alive[2];
+    if (pipe2(alive, O_CLOEXEC) != 0) return err_errno(err, STATUS_NO_RESOURCES, errno, "make a pipe");
+    pid_t inner = fork();
+    if (inner < 0)
+    {
+        close(alive[0]);
+        close(alive[1]);
+        return err_errno(err, STATUS_NO_RESOURCES, errno, "fork into the namespace");
+    }
+    if (inner > 0)
+    {
+        dup2(alive[1], STDIN_FILENO);
+        stay_outside(inner);
+    }
+    close(alive[1]);
+    *parent = 0; /* outside of the namespace nobody has a number */
+    return hold_on_to(alive[0], err);
+}
+
+enum status sandbox_isolate(const struct sandbox_config *config, pid_t *parent, struct err *err)
+{
+    if (config->profile == SANDBOX_NONE) return STATUS_OK;
+    bool root = geteuid() == 0;
+    /* The outer process, too, must not outlive the daemon. */
+    TRY(die_with(*parent, err));
+    if (unshare(root ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID) == 0) return split(parent, err);
+    if (!root)
+        return err_errno(err, STATUS_UNSUPPORTED, errno,
+                         "sandbox `strict`: a user namespace is refused; run the node as root, allow "
+                         "user namespaces, or choose `sandbox: none`");
+    fprintf(stderr, "sandbox: no pid namespace (%s); user code can see that other processes exist\n",
+            strerror(errno));
+    return STATUS_OK;
 }
 
 /* ---- how much it may use ---- */
@@ -223,7 +286,7 @@ enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t pare
     if (geteuid() == 0)
         TRY(become_nobody(config, err));
     else
-        TRY(enter_user_namespace(err));
+        TRY(drop_capabilities(err));
     TRY(die_with(parent, err));
     TRY(limit(RLIMIT_CORE, 0, 0, "core", err));
     TRY(no_new_privileges(err));

@@ -3,7 +3,8 @@
 //
 // One thread, no event loop library. The order of the steps is the point:
 //
-//     set-up from the daemon -> open the state -> copy the artifact   still trusted, with the daemon's rights
+//     set-up from the daemon -> a pid namespace of its own
+//     open the state -> copy the artifact                             still trusted, with the daemon's rights
 //     enter the sandbox                                               no way back
 //     load user code                                                  its static initialisers run
 //     serve: fork a worker for each SPAWN, reap, report
@@ -256,10 +257,12 @@ static enum status load(struct app *app, bool with_state, struct err *err)
 {
     TRY(receive_setup(&app->setup, err));
     struct control_setup *setup = &app->setup;
+    pid_t parent = setup->daemon;
+    TRY(sandbox_isolate(&setup->sandbox, &parent, err));
     if (with_state) TRY(stead__snapshot_open(&app->snapshot, ZYGOTE_FD_DATA, err));
     int copy = -1;
     TRY(loader_copy(ZYGOTE_FD_ARTIFACT, setup->artifact, &copy, err));
-    TRY(sandbox_enter_zygote(&setup->sandbox, setup->daemon, err));
+    TRY(sandbox_enter_zygote(&setup->sandbox, parent, err));
 
     for (size_t i = 0; i < setup->env_count; i++) putenv((char *)setup->env[i]);
     app->handlers = mem_zalloc((setup->function_count + 1) * sizeof *app->handlers);

@@ -17,6 +17,8 @@
 #include "runtime/zygote/output.h"
 #include "runtime/zygote/zygote.h"
 
+enum { END_MS = 1000 }; /* for a zygote to end after the end of its control socket */
+
 struct zygote {
     struct loop *loop;
     const struct zygote_handler *handler;
@@ -25,10 +27,11 @@ struct zygote {
     int control;
     struct loop_watch *watch;
     struct output *output;
-    struct loop_timer load_timer;
+    struct loop_timer timer; /* loading; the exit after the end of the control socket */
     char *artifact; /* its name, for messages */
     uint32_t load_timeout_ms;
     bool loaded;
+    bool cut_off; /* its end of the control socket is closed */
     bool failed; /* `failure` has words, the process is being killed */
     struct err failure;
     char last_line[200]; /* of its output: an initialiser that ends the process often says why */
@@ -66,15 +69,20 @@ static void on_exit_of_process(void *ctx, int code, int signal)
     output_drain(zygote->output);
     receive_all(zygote); /* its last words may still be under way */
     loop_watch_set(zygote->watch, 0);
-    loop_timer_stop(&zygote->load_timer);
+    loop_timer_stop(&zygote->timer);
     if (!zygote->failed) explain_exit(zygote, code, signal);
     zygote->handler->on_gone(zygote->ctx, &zygote->failure);
 }
 
-static void on_load_timeout(struct loop_timer *timer, void *ctx)
+static void on_timer(struct loop_timer *timer, void *ctx)
 {
     (void)timer; /* one of its kind */
     struct zygote *zygote = ctx;
+    if (zygote->cut_off)
+    {
+        fail(zygote, STATUS_FUNCTION_PROTOCOL, "the zygote closed its control socket but went on");
+        return;
+    }
     char words[ERR_TEXT_MAX];
     snprintf(words, sizeof words, "`%s` was not loaded within %u ms: a static initialiser hangs",
              zygote->artifact, zygote->load_timeout_ms);
@@ -104,25 +112,31 @@ static int pid_of_pidfd(int pidfd)
     return line ? (int)strtol(line + strlen("\nPid:"), NULL, 10) : 0;
 }
 
-/* We will signal this descriptor with our rights: user code that took over the zygote must not make us kill another
- * process. So the kernel is asked whether it is a child of the zygote; one that is dead already does no harm. */
-static bool is_pidfd_of_child(const struct zygote *zygote, int pidfd)
+static int parent_of(int pid)
 {
-    int pid = pid_of_pidfd(pidfd);
-    if (pid <= 0) return pid < 0;
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     read_proc(path, text);
     const char *name_end = strrchr(text, ')'); /* the name may hold anything */
     int parent = 0;
-    if (name_end && sscanf(name_end, ") %*c %d", &parent) == 1 && parent == child_pid(zygote->child))
-        return true;
-    return pid_of_pidfd(pidfd) < 0; /* it died between the two looks */
+    return name_end && sscanf(name_end, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+/* We will signal this descriptor with our rights: user code that took over the zygote must not make us kill another
+ * process. So the kernel is asked whether it is a child of the zygote, whose process splits when it enters its namespace:
+ * then it is a grandchild of the one that we started. One that is dead already does no harm. */
+static bool is_pidfd_of_worker(const struct zygote *zygote, int pidfd)
+{
+    int pid = pid_of_pidfd(pidfd);
+    if (pid <= 0) return pid < 0;
+    int ours = child_pid(zygote->child), parent = parent_of(pid);
+    if (parent > 0 && (parent == ours || parent_of(parent) == ours)) return true;
+    return pid_of_pidfd(pidfd) < 0; /* it died between the looks */
 }
 
 static void on_spawned(struct zygote *zygote, const struct control_message *message, int pidfd)
 {
-    if (pidfd < 0 || !is_pidfd_of_child(zygote, pidfd))
+    if (pidfd < 0 || !is_pidfd_of_worker(zygote, pidfd))
     {
         if (pidfd >= 0) close(pidfd);
         fail(zygote, STATUS_FUNCTION_PROTOCOL, "the zygote named a process that is not its child");
@@ -141,7 +155,7 @@ static void handle(struct zygote *zygote, struct control_message *message, int *
     case CONTROL_LOADED:
         if (zygote->loaded) break;
         zygote->loaded = true;
-        loop_timer_stop(&zygote->load_timer);
+        loop_timer_stop(&zygote->timer);
         zygote->handler->on_loaded(zygote->ctx);
         return;
     case CONTROL_FAILED:
@@ -186,9 +200,10 @@ static void receive_all(struct zygote *zygote)
         case CONTROL_NOTHING:
             return;
         case CONTROL_END:
-            /* It ends or is of no use; how it ended is told by its exit. */
+            /* Mostly because it is ending, and how is told by its exit in a moment; else it has cut itself off. */
             loop_watch_set(zygote->watch, 0);
-            child_kill(zygote->child, SIGKILL);
+            zygote->cut_off = true;
+            loop_timer_start(zygote->loop, &zygote->timer, END_MS, 0);
             return;
         case CONTROL_NONSENSE:
             fail(zygote, STATUS_FUNCTION_PROTOCOL, "the zygote sent something that is not a message");
@@ -271,7 +286,7 @@ enum status zygote_start(const struct zygote_config *config, const struct zygote
     zygote->artifact = mem_strdup(config->artifact_name);
     zygote->load_timeout_ms = config->load_timeout_ms;
     zygote->control = -1;
-    loop_timer_init(&zygote->load_timer, on_load_timeout, zygote);
+    loop_timer_init(&zygote->timer, on_timer, zygote);
 
     int ends[2] = {-1, -1}, writer = -1;
     enum status status = output_open(config->loop, on_line, zygote, &zygote->output, &writer, err);
@@ -290,7 +305,7 @@ enum status zygote_start(const struct zygote_config *config, const struct zygote
         return status;
     }
     loop_watch_set(zygote->watch, LOOP_READABLE);
-    loop_timer_start(config->loop, &zygote->load_timer, config->load_timeout_ms, 0);
+    loop_timer_start(config->loop, &zygote->timer, config->load_timeout_ms, 0);
     *out = zygote;
     return STATUS_OK;
 }
@@ -319,7 +334,7 @@ void zygote_close(struct zygote *zygote)
     if (!zygote) return;
     if (zygote->child) child_kill(zygote->child, SIGKILL);
     child_close(zygote->child);
-    loop_timer_stop(&zygote->load_timer);
+    loop_timer_stop(&zygote->timer);
     loop_watch_close(zygote->watch);
     if (zygote->control >= 0) close(zygote->control);
     output_close(zygote->output);

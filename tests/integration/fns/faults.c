@@ -48,9 +48,9 @@ STEAD_FUNCTION(spins)
     for (volatile unsigned long i = 0;; i++) continue;
 }
 
-STEAD_FUNCTION(logs_pid_and_spins)
+STEAD_FUNCTION(logs_and_spins)
 {
-    stead_log(ctx, STEAD_INFO, "%d", (int)getpid());
+    stead_log(ctx, STEAD_INFO, "spinning");
     for (volatile unsigned long i = 0;; i++) continue;
 }
 

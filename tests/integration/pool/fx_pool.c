@@ -11,10 +11,9 @@
 
 #include "runtime/worker/deployment.h" // to find the zygote
 
-const char *const fx_faults[] = {
-    "ok",   "pid",    "fails", "segv", "aborts",  "exits", "spins",     "stubborn",
-    "eats", "floods", "says",  "env",  "escapes", "lies",  "logs_much", "logs_pid_and_spins",
-    NULL};
+const char *const fx_faults[] = {"ok",      "pid",      "fails",     "segv",           "aborts", "exits",
+                                 "spins",   "stubborn", "eats",      "floods",         "says",   "env",
+                                 "escapes", "lies",     "logs_much", "logs_and_spins", NULL};
 static uint64_t runs_finished;
 
 static void on_log(void *ctx, const struct pool_log *line)

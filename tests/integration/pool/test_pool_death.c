@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 // cmocka wants the ones above before it.
@@ -16,22 +17,25 @@
 
 #include "tests/integration/pool/fx_pool.h"
 
+enum { PROCESSES = 4 }; /* the zygote's two and two workers */
+
 struct told {
-    pid_t zygote;
-    pid_t workers[2];
+    pid_t all[PROCESSES];
+    int count;
 };
 
-static pid_t parent_of(pid_t pid)
+/* `pid` and all that descend from it. */
+static void collect(pid_t pid, struct told *told)
 {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (told->count == PROCESSES) return;
+    told->all[told->count++] = pid;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
     FILE *file = fopen(path, "r");
-    if (!file) return 0;
-    size_t size = fread(text, 1, sizeof text - 1, file);
+    if (!file) return;
+    int child;
+    while (fscanf(file, "%d", &child) == 1) collect(child, told);
     fclose(file);
-    text[size] = 0;
-    int parent = 0;
-    return sscanf(strrchr(text, ')'), ") %*c %d", &parent) == 1 ? parent : 0;
 }
 
 static bool two_spin(struct fx_pool *fx)
@@ -42,20 +46,20 @@ static bool two_spin(struct fx_pool *fx)
 }
 
 /* Works as a daemon until it is killed: two workers spin, and who they are goes to `out`. */
-static _Noreturn void be_daemon(int out)
+static _Noreturn void be_daemon(int out, pid_t test)
 {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != test) _exit(1);
     struct fx_pool fx;
     fx_pool_open(&fx, "faults", fx_faults);
     struct fx_run runs[2];
     for (int i = 0; i < 2; i++)
     {
-        fx_run_init(&runs[i], "logs_pid_and_spins", "");
+        fx_run_init(&runs[i], "logs_and_spins", "");
         fx_submit(&fx, &runs[i]);
     }
     fx_until(&fx, two_spin);
     struct told told = {0};
-    for (int i = 0; i < 2; i++) told.workers[i] = (pid_t)strtol(strchr(fx.log[i], ' ') + 1, NULL, 10);
-    told.zygote = parent_of(told.workers[0]);
+    collect(fx_zygote(&fx), &told);
     (void)!write(out, &told, sizeof told);
     for (;;) loop_turn(fx.loop, true);
 }
@@ -72,22 +76,20 @@ static void after_kill_of_the_daemon_its_processes_die(void **state)
     (void)state;
     int ends[2];
     assert_int_equal(pipe(ends), 0);
-    pid_t daemon = fork();
+    pid_t test = getpid(), daemon = fork();
     assert_true(daemon >= 0);
-    if (daemon == 0) be_daemon(ends[1]);
+    if (daemon == 0) be_daemon(ends[1], test);
     close(ends[1]);
     struct told told;
     assert_int_equal(read(ends[0], &told, sizeof told), sizeof told);
     close(ends[0]);
-    int zygote = pidfd_open(told.zygote, 0);
-    int workers[2] = {pidfd_open(told.workers[0], 0), pidfd_open(told.workers[1], 0)};
-    assert_true(zygote >= 0 && workers[0] >= 0 && workers[1] >= 0);
+    assert_int_equal(told.count, PROCESSES);
+    int alive[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++) assert_true((alive[i] = pidfd_open(told.all[i], 0)) >= 0);
 
     kill(daemon, SIGKILL);
     assert_int_equal(waitpid(daemon, NULL, 0), daemon);
-    expect_death(zygote);
-    expect_death(workers[0]);
-    expect_death(workers[1]);
+    for (int i = 0; i < PROCESSES; i++) expect_death(alive[i]);
 }
 
 /* Runs the body in a child of another user; its exit code is the answer. */

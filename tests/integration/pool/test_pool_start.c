@@ -131,11 +131,16 @@ static void an_initialiser_that_exits_is_quoted(void **state)
     expect_no_start(&fx, STATUS_FUNCTION_START_FAILED, "exit code 7; its last line: no licence");
 }
 
+static void without_sandbox(struct pool_spec *spec)
+{
+    spec->sandbox.profile = SANDBOX_NONE; /* within it, the daemon cannot even be named */
+}
+
 static void an_initialiser_that_names_the_daemon_as_its_worker_is_found_out(void **state)
 {
     (void)state;
     struct fx_pool fx;
-    fx_pool_open(&fx, "init_lies", only_ok);
+    fx_pool_open_spec(&fx, "init_lies", only_ok, without_sandbox);
     struct fx_run run;
     fx_do(&fx, &run, "ok", "");
     assert_int_equal(run.status, STATUS_FUNCTION_START_FAILED);
