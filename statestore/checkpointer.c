@@ -162,8 +162,9 @@ static bool due_by_bytes(const struct store *store)
 
 bool checkpointer_wanted(struct store *store)
 {
-    enum { BATCHES_BETWEEN_LOOKS = 64 }; /* looking costs two system calls */
-    return store->log && (store->stats.batches % BATCHES_BETWEEN_LOOKS == 0);
+    enum { BATCHES_BETWEEN_LOOKS = 4 }; /* looking costs a system call */
+    if (store->checkpointer.fd < 0 || store->stats.batches % BATCHES_BETWEEN_LOOKS != 0) return false;
+    return store->log->ops->wants_prepare(store->log) || due_by_bytes(store);
 }
 
 static void wait_locked(struct store *store)
