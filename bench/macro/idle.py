@@ -18,7 +18,9 @@ def _resident(bench):
 
 
 def _at_rest(bench):
+    """No process is left, and no app has its state open."""
     bench.until("no zygote", lambda w: w["zygotes"] == 0)
+    bench.until("all apps asleep", lambda stats: not stats["apps"], part=None)
 
 
 def daemon(bench):

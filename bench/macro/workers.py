@@ -56,16 +56,17 @@ class Bench:
         with self.node.admin() as client:
             return json.loads(client.get("/v1/stats").body)
 
-    def until(self, words, reached, timeout_s=60):
-        """Asks the node until `reached(its figures of workers)`."""
+    def until(self, words, reached, timeout_s=60, part="workers"):
+        """Asks the node until `reached(that part of its figures)`; None: all of them."""
         deadline = time.monotonic() + timeout_s
         with self.node.admin() as client:
             while True:
-                workers = json.loads(client.get("/v1/stats").body)["workers"]
-                if reached(workers):
-                    return workers
+                stats = json.loads(client.get("/v1/stats").body)
+                figures = stats[part] if part else stats
+                if reached(figures):
+                    return figures
                 if time.monotonic() > deadline:
-                    raise RuntimeError(f"{words} was not reached within {timeout_s} s: {workers}")
+                    raise RuntimeError(f"{words} was not reached within {timeout_s} s: {figures}")
                 time.sleep(0.02)  # between two questions
 
 

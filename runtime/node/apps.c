@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -571,7 +572,7 @@ static void on_rest(struct loop_timer *timer, void *ctx)
 {
     struct apps *apps = ctx;
     struct app *chosen[REST_APPS_MAX];
-    size_t count = 0;
+    size_t count = 0, closed = 0;
     struct map_entry entry;
     for (size_t place = 0; count < REST_APPS_MAX && map_next(&apps->by_name, &place, &entry);)
     {
@@ -583,10 +584,14 @@ static void on_rest(struct loop_timer *timer, void *ctx)
     for (size_t i = 0; i < count; i++)
     {
         if (chosen[i]->versions)
+        {
             app_sleep(chosen[i]);
-        else
-            app_close(chosen[i]);
+            continue;
+        }
+        app_close(chosen[i]);
+        closed++;
     }
+    if (closed > 0 && count < REST_APPS_MAX) (void)malloc_trim(0); /* the last ones of many */
     if (apps->by_name.count == 0)
         loop_timer_stop(timer);
     else
