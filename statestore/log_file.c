@@ -226,7 +226,8 @@ static enum status file_prepare(struct log *log, struct err *err)
     return status;
 }
 
-/* Bytes of the segments that hold nothing but records up to `lsn`. */
+/* Bytes of the segments that hold nothing but records up to `lsn`. One is needed until a record behind it is durable: a
+ * power cut would leave a log without any record, as if they had been lost. */
 static uint64_t history_bytes(const struct log_file *file, uint64_t lsn)
 {
     uint64_t bytes = 0;
@@ -234,7 +235,8 @@ static uint64_t history_bytes(const struct log_file *file, uint64_t lsn)
     {
         const struct log_segment *segment = CONTAINER_OF(link, struct log_segment, link);
         const struct log_segment *next = next_of(file, segment);
-        if (segment == file->tail.segment || !next || next->first_lsn == 0 || next->first_lsn > lsn + 1)
+        if (segment == file->tail.segment || !next || next->first_lsn == 0 || next->first_lsn > lsn + 1 ||
+            next->first_lsn > file->durable)
             break;
         bytes += segment->bytes;
     }

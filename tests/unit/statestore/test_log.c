@@ -196,6 +196,26 @@ static void test_old_segments_are_used_again_and_the_log_stays_small(void **stat
     fx_log_fini(&fx);
 }
 
+/* A log whose first segment has no record at all could not be told from one that has lost it. */
+static void test_a_segment_is_kept_until_a_record_behind_it_is_durable(void **state)
+{
+    struct fx_log fx;
+    fx_log_init(&fx);
+    fx.config.keep_bytes = 1;
+    fx_log_open(&fx);
+    append_synced(&fx, 1, 60000);
+    assert_int_equal(append(&fx, 1, 60000), STATUS_OK); /* in the next segment, not synced */
+    struct log_stats stats;
+    fx.log->ops->trim(fx.log, 1, 1);
+    fx.log->ops->stats(fx.log, &stats);
+    assert_int_equal(stats.first_lsn, 1);
+    sync_all(&fx);
+    fx.log->ops->trim(fx.log, 1, 1);
+    fx.log->ops->stats(fx.log, &stats);
+    assert_int_equal(stats.first_lsn, 2);
+    fx_log_fini(&fx);
+}
+
 static void test_a_record_taken_back_does_not_come_back(void **state)
 {
     struct fx_log fx;
@@ -441,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_records_go_on_in_the_next_segment),
         cmocka_unit_test(test_a_record_larger_than_a_segment_gets_room),
         cmocka_unit_test(test_old_segments_are_used_again_and_the_log_stays_small),
+        cmocka_unit_test(test_a_segment_is_kept_until_a_record_behind_it_is_durable),
         cmocka_unit_test(test_a_record_taken_back_does_not_come_back),
         cmocka_unit_test(test_a_cursor_reads_on_from_where_it_stopped),
         cmocka_unit_test(test_reading_what_is_gone_says_so),
