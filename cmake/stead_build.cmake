@@ -89,7 +89,6 @@ endfunction()
 
 pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv)
-pkg_check_modules(seccomp REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(cyaml REQUIRED IMPORTED_TARGET libcyaml)
 pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
