@@ -49,12 +49,14 @@
 #define BOUND_MEMORY_MB_MAX (1024 * 1024)
 #define BOUND_POOL_WORKERS_MAX 1024 /* processes of one function */
 #define BOUND_CONCURRENCY_MAX 65536
+#define BOUND_RATE_PER_SECOND_MAX 1000000
 
 /* HTTP. Defaults of the settings of the same name. */
 #define BOUND_HTTP_HEADER_BYTES_MAX (64 * KIB)
 #define BOUND_HTTP_HEADER_COUNT_MAX 100
 #define BOUND_HTTP_TARGET_BYTES_MAX (8 * KIB)
 #define BOUND_HTTP_BODY_BYTES_MAX (16 * MIB)
+#define BOUND_HTTP_BODY_BYTES_ALLOWED (64 * MIB) /* that the setting may be raised to */
 #define BOUND_HTTP_BODIES_BYTES_MAX (512 * MIB) /* of all requests that arrive or wait for their answers */
 #define BOUND_HTTP_CONNECTIONS_MAX 10000
 #define BOUND_HTTP_PIPELINE_MAX 64 /* unanswered requests of one connection; more stay in the socket */

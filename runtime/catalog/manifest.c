@@ -43,6 +43,12 @@ static const cyaml_schema_field_t pool_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t rate_fields[] = {
+    CYAML_FIELD_UINT("per_second", CYAML_FLAG_DEFAULT, struct manifest_rate, per_second),
+    CYAML_FIELD_UINT("burst", CYAML_FLAG_OPTIONAL, struct manifest_rate, burst),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t function_fields[] = {
     CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct manifest_function, name, 1, CYAML_UNLIMITED),
     CYAML_FIELD_UINT("timeout_ms", CYAML_FLAG_OPTIONAL, struct manifest_function, timeout_ms),
@@ -53,6 +59,9 @@ static const cyaml_schema_field_t function_fields[] = {
                                methods, method_count, &method_schema, 1, METHODS_MAX),
     CYAML_FIELD_UINT("concurrency", CYAML_FLAG_OPTIONAL, struct manifest_function, concurrency),
     CYAML_FIELD_UINT("queue", CYAML_FLAG_OPTIONAL, struct manifest_function, queue),
+    CYAML_FIELD_MAPPING("rate", CYAML_FLAG_OPTIONAL, struct manifest_function, rate, rate_fields),
+    CYAML_FIELD_UINT("body_bytes_max", CYAML_FLAG_OPTIONAL, struct manifest_function, body_bytes_max),
+    CYAML_FIELD_UINT("reply_bytes_max", CYAML_FLAG_OPTIONAL, struct manifest_function, reply_bytes_max),
     CYAML_FIELD_MAPPING("pool", CYAML_FLAG_OPTIONAL, struct manifest_function, pool, pool_fields),
     CYAML_FIELD_END,
 };
@@ -98,6 +107,10 @@ static const struct yaml_limit limits[] = {
     {"functions[].memory_mb", MEMORY_MB_MIN, BOUND_MEMORY_MB_MAX},
     {"functions[].concurrency", 1, BOUND_CONCURRENCY_MAX},
     {"functions[].queue", 1, BOUND_QUEUE_PER_FUNCTION_MAX},
+    {"functions[].rate.per_second", 1, BOUND_RATE_PER_SECOND_MAX},
+    {"functions[].rate.burst", 1, BOUND_RATE_PER_SECOND_MAX},
+    {"functions[].body_bytes_max", 1, BOUND_HTTP_BODY_BYTES_ALLOWED},
+    {"functions[].reply_bytes_max", 1, BOUND_REPLY_BODY_BYTES_MAX},
     {"functions[].pool.min", 0, BOUND_POOL_WORKERS_MAX},
     {"functions[].pool.max", 1, BOUND_POOL_WORKERS_MAX},
     {"functions[].pool.idle_ms", 1, BOUND_TIMEOUT_MS_MAX},
@@ -115,6 +128,7 @@ static void function_defaults(struct manifest_function *function)
     fill(&function->memory_mb, MEMORY_MB_DEFAULT);
     fill(&function->concurrency, CONCURRENCY_DEFAULT);
     fill(&function->queue, QUEUE_DEFAULT);
+    fill(&function->rate.burst, function->rate.per_second);
     uint32_t min = function->pool.min;
     fill(&function->pool.max, min > POOL_MAX_DEFAULT ? min : POOL_MAX_DEFAULT);
     fill(&function->pool.idle_ms, POOL_IDLE_MS_DEFAULT);
@@ -197,6 +211,9 @@ static enum status check_function(const struct yaml_doc *doc, const struct manif
     if (function->pool.min > function->pool.max)
         return yaml_doc_complain(doc, err, field, "%u exceeds pool.max, which is %u", function->pool.min,
                                  function->pool.max);
+    if (function->pool.min > function->concurrency)
+        return yaml_doc_complain(doc, err, field, "%u exceeds concurrency, which is %u", function->pool.min,
+                                 function->concurrency);
     return STATUS_OK;
 }
 

@@ -33,6 +33,12 @@ struct manifest_pool {
     uint32_t idle_ms; /* a worker that had nothing to do for so long ends */
 };
 
+/* How often a function may be called; per_second 0: as often as one likes. */
+struct manifest_rate {
+    uint32_t per_second;
+    uint32_t burst; /* at once, after a pause */
+};
+
 struct manifest_function {
     char *name;
     uint32_t timeout_ms; /* of one invocation, waiting included */
@@ -42,6 +48,9 @@ struct manifest_function {
     size_t method_count;
     uint32_t concurrency; /* invocations that run at the same time */
     uint32_t queue; /* invocations that may wait; more are answered with queue_full */
+    struct manifest_rate rate;
+    uint32_t body_bytes_max; /* of a request; 0: the node's limit */
+    uint32_t reply_bytes_max; /* likewise */
     struct manifest_pool pool;
 };
 

@@ -41,12 +41,14 @@ static json_t *show_function(const struct manifest_function *function)
     json_t *methods = json_array();
     for (size_t i = 0; i < function->method_count; i++)
         json_array_append_new(methods, json_string(function->methods[i]));
-    return json_pack("{s:s, s:i, s:i, s:s, s:o, s:i, s:i, s:{s:i, s:i, s:i}}", "name", function->name,
-                     "timeout_ms", (int)function->timeout_ms, "memory_mb", (int)function->memory_mb,
-                     "durability", function->durability == DURABILITY_RELAXED ? "relaxed" : "durable",
-                     "methods", methods, "concurrency", (int)function->concurrency, "queue",
-                     (int)function->queue, "pool", "min", (int)function->pool.min, "max",
-                     (int)function->pool.max, "idle_ms", (int)function->pool.idle_ms);
+    return json_pack(
+        "{s:s, s:i, s:i, s:s, s:o, s:i, s:i, s:{s:i, s:i}, s:i, s:i, s:{s:i, s:i, s:i}}", "name",
+        function->name, "timeout_ms", (int)function->timeout_ms, "memory_mb", (int)function->memory_mb,
+        "durability", function->durability == DURABILITY_RELAXED ? "relaxed" : "durable", "methods", methods,
+        "concurrency", (int)function->concurrency, "queue", (int)function->queue, "rate", "per_second",
+        (int)function->rate.per_second, "burst", (int)function->rate.burst, "body_bytes_max",
+        (int)function->body_bytes_max, "reply_bytes_max", (int)function->reply_bytes_max, "pool", "min",
+        (int)function->pool.min, "max", (int)function->pool.max, "idle_ms", (int)function->pool.idle_ms);
 }
 
 void admin_apps_show(struct admin_call *call)

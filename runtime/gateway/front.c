@@ -79,6 +79,7 @@ static void on_outcome(void *ctx, const struct outcome *outcome)
                                       .http_status = (int)outcome->http_status,
                                       .message = outcome->message,
                                       .invocation = outcome->ident,
+                                      .retry_after_s = outcome->retry_after_s,
                                   });
         free(call);
         return;

@@ -34,16 +34,27 @@ struct lane *lanes_enter(struct lanes *lanes, struct slice entity, struct lane_e
     return lane;
 }
 
+/* A chain that nobody is in has no writes to hand on: a new one reads a fresher snapshot. */
+static bool fits_chain(const struct lane *lane, const struct lane_entry *entry)
+{
+    return lane->chain != 0 && lane->sent > 0 && !lane->broken && lane->length < LANE_CHAIN_LENGTH_MAX &&
+           lane->code == entry->code;
+}
+
+struct lane_entry *lane_peek(const struct lane *lane)
+{
+    if (list_empty(&lane->waiting)) return NULL;
+    struct lane_entry *first = CONTAINER_OF(lane->waiting.next, struct lane_entry, link);
+    if (lane->sent == 0) return first;
+    return fits_chain(lane, first) && lane->sent < LANE_AHEAD_MAX ? first : NULL;
+}
+
 enum lane_step lane_next(struct lanes *lanes, struct lane *lane, struct lane_entry **entry)
 {
     if (list_empty(&lane->waiting)) return lane->sent == 0 ? LANE_IDLE : LANE_NOTHING;
-    struct lane_entry *first = CONTAINER_OF(lane->waiting.next, struct lane_entry, link);
-    bool fits = lane->chain != 0 && !lane->broken && lane->length < LANE_CHAIN_LENGTH_MAX &&
-                lane->code == first->code;
-    /* A chain that nobody is in has no writes to hand on: a new one reads a fresher snapshot. */
-    if (fits && lane->sent == 0) fits = false;
-    if (!fits && lane->sent > 0) return LANE_NOTHING;
-    if (fits && lane->sent >= LANE_AHEAD_MAX) return LANE_NOTHING;
+    struct lane_entry *first = lane_peek(lane);
+    if (!first) return LANE_NOTHING;
+    bool fits = fits_chain(lane, first);
 
     list_remove(&first->link);
     *entry = first;

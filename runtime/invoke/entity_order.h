@@ -54,6 +54,8 @@ enum lane_step {
     LANE_NEW_CHAIN, /* drop the old snapshot, take a new one, send *entry as the first */
     LANE_IDLE, /* nothing waits and nothing runs: drop the snapshot, call lanes_forget */
 };
+/* The entry that lane_next() would hand out now; NULL: none. */
+struct lane_entry *lane_peek(const struct lane *lane);
 /* SEND and NEW_CHAIN take the entry out of the lane and count it as sent. */
 enum lane_step lane_next(struct lanes *lanes, struct lane *lane, struct lane_entry **entry);
 

@@ -9,6 +9,7 @@
 #include "runtime/invoke/idempotency.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/invoke/metering.h"
+#include "runtime/invoke/slots.h"
 
 struct invoke {
     struct loop *loop;
@@ -37,6 +38,16 @@ struct invoke_partition {
 struct entity_chain {
     struct store_snapshot *snapshot; /* what the running chain reads; NULL before its first run is prepared */
     struct pool_chain pool;
+    struct invoke_function *slot_function; /* of which it holds a slot, while slot_runs > 0 */
+    uint32_t slot_runs;
+};
+
+enum slot {
+    SLOT_NONE,
+    SLOT_WAITING, /* in function->waiting */
+    SLOT_GRANTED, /* it may go now */
+    SLOT_OWN,
+    SLOT_OF_CHAIN,
 };
 
 struct invocation {
@@ -52,6 +63,8 @@ struct invocation {
     struct lane_entry turn;
     struct loop_timer timer; /* the deadline while it waits in its lane; the delay of a retry */
     uint64_t deadline_ns;
+    enum slot slot;
+    struct list slot_link; /* of function->waiting */
     uint64_t chain;
     bool first; /* of its chain, or in none: it sees one exact snapshot and nothing else */
     uint32_t attempts; /* runs begun */
@@ -68,6 +81,7 @@ struct invocation {
     struct list over;
     enum status status;
     struct err err;
+    uint32_t retry_after_s;
     char ident[INVOCATION_ID_CHARS + 1];
     struct meter_sums outcome_usage; /* what has to be taken back when its commit fails */
     struct buf meter_set;

@@ -13,6 +13,7 @@
 
 static void invocation_over(struct invocation *invocation, enum status status);
 static void lane_pump(struct invoke_partition *partition, struct lane *lane);
+static void invocation_go(struct invocation *invocation);
 static void invocation_send(struct invocation *invocation);
 
 /* ---- beginning ---- */
@@ -63,16 +64,20 @@ static struct invocation *invocation_create(struct invoke *engine, struct invoke
 static enum status admit(struct invocation *invocation, struct err *err)
 {
     const struct invoke_request *request = &invocation->request;
-    if (invocation->function->in_flight > invocation->function->queue_max)
-        return err_set(err, STATUS_QUEUE_FULL, "function '%s' has %u invocations in flight, its limit",
-                       invocation->function->name, invocation->function->queue_max);
+    struct invoke_function *function = invocation->function;
     if (request->entity.size > BOUND_ENTITY_BYTES_MAX)
         return err_set(err, STATUS_ENTITY_INVALID, "the entity key has %zu bytes; at most %d are allowed",
                        request->entity.size, BOUND_ENTITY_BYTES_MAX);
     if (request->entity.size > 0 && memchr(request->entity.data, 0, request->entity.size))
         return err_set(err, STATUS_ENTITY_INVALID, "the entity key has a zero byte");
-    if (request->has_idempotency_key) return idempotency_key_check(request->idempotency_key, err);
-    return STATUS_OK;
+    if (request->has_idempotency_key) TRY(idempotency_key_check(request->idempotency_key, err));
+    struct admission_request wish = {
+        .function = function->name,
+        .in_flight = function->in_flight - 1, /* it is counted already */
+        .body_bytes = request->body.size,
+        .now_ns = loop_now_ns(invocation->engine->loop),
+    };
+    return admission_decide(&function->limits, &function->rate, &wish, &invocation->retry_after_s, err);
 }
 
 /* Answers from the remembered outcome, or joins the invocation that has the same key. True when either was done. */
@@ -144,7 +149,7 @@ void invoke_start(struct invoke *engine, struct invoke_version *version, struct 
     if (request->entity.size == 0)
     {
         invocation->first = true;
-        invocation_send(invocation);
+        invocation_go(invocation);
         return;
     }
     struct invoke_partition *partition = invocation->partition;
@@ -162,6 +167,7 @@ static void chain_end(struct invoke_partition *partition, struct lane *lane)
 {
     struct entity_chain *chain = lane->owner;
     if (!chain) return;
+    CHECK(chain->slot_runs == 0);
     if (chain->snapshot) store_snapshot_release(partition->store, chain->snapshot);
     pool_chain_fini(&chain->pool);
     free(chain);
@@ -171,7 +177,7 @@ static void chain_end(struct invoke_partition *partition, struct lane *lane)
 static void chain_begin(struct lane *lane)
 {
     struct entity_chain *chain = mem_alloc(sizeof *chain);
-    chain->snapshot = NULL;
+    *chain = (struct entity_chain){.snapshot = NULL};
     pool_chain_init(&chain->pool);
     lane->owner = chain;
 }
@@ -181,7 +187,8 @@ static void lane_pump(struct invoke_partition *partition, struct lane *lane)
 {
     for (;;)
     {
-        struct lane_entry *entry;
+        struct lane_entry *entry = lane_peek(lane);
+        if (entry && !slots_may_run(CONTAINER_OF(entry, struct invocation, turn))) return;
         enum lane_step step = lane_next(&partition->lanes, lane, &entry);
         if (step == LANE_NOTHING) return;
         if (step != LANE_SEND) chain_end(partition, lane);
@@ -209,22 +216,57 @@ static void lane_leave(struct invocation *invocation)
     lane_pump(invocation->partition, lane);
 }
 
-/* The deadline of one that waits in its lane has come, or the delay of a retry is over. */
+/* The deadline of one that waits has come, or the delay of a retry is over. */
 static void on_timer(struct loop_timer *timer, void *ctx)
 {
     struct invocation *invocation = ctx;
-    if (!invocation->lane)
+    bool for_slot = slots_waits(invocation);
+    struct lane *lane = invocation->lane;
+    if (!lane && !for_slot)
     {
-        invocation_send(invocation);
+        invocation_go(invocation);
         return;
     }
-    struct lane *lane = invocation->lane;
-    list_remove(&invocation->turn.link);
-    invocation->lane = NULL;
-    lane_pump(invocation->partition, lane);
-    invocation_over(invocation, err_set(&invocation->err, STATUS_DEADLINE_EXCEEDED,
-                                        "it waited %u ms for earlier invocations of the same entity",
-                                        invocation->function->timeout_ms));
+    slots_give_up(invocation);
+    if (lane)
+    {
+        list_remove(&invocation->turn.link);
+        invocation->lane = NULL;
+        lane_pump(invocation->partition, lane);
+    }
+    invocation_over(invocation, err_set(&invocation->err, STATUS_DEADLINE_EXCEEDED, "it waited %u ms for %s",
+                                        invocation->function->timeout_ms,
+                                        for_slot ? "others of its function, which has its `concurrency`"
+                                                 : "earlier invocations of the same entity"));
+}
+
+/* One without an entity: now, or when its function has a slot. */
+static void invocation_go(struct invocation *invocation)
+{
+    if (slots_may_run(invocation))
+        invocation_send(invocation);
+    else
+        loop_timer_start_at(invocation->engine->loop, &invocation->timer, invocation->deadline_ns);
+}
+
+/* A slot of the function has become free. */
+static void slots_serve(struct invoke_function *function)
+{
+    struct invocation *next;
+    while ((next = slots_next(function)))
+    {
+        if (!next->lane)
+        {
+            loop_timer_stop(&next->timer);
+            invocation_send(next);
+            continue;
+        }
+        /* Its lane may have come to a halt meanwhile: then it asks again when that goes on. */
+        if (lane_peek(next->lane) == &next->turn)
+            lane_pump(next->partition, next->lane);
+        else
+            slots_give_up(next);
+    }
 }
 
 static void invocation_send(struct invocation *invocation)
@@ -260,6 +302,7 @@ static void invocation_send(struct invocation *invocation)
         .prepare = on_prepare,
         .done = on_run_done,
     };
+    slots_take(invocation);
     pool_submit(invocation->version->deployment, &invocation->run);
 }
 
@@ -388,10 +431,9 @@ static void invocation_commit(struct invocation *invocation)
     store_submit(invocation->partition->store, &invocation->commit);
 }
 
-static void on_run_done(struct pool_run *run, enum status status, const struct wire_result *result,
-                        const struct err *err)
+static void run_over(struct invocation *invocation, enum status status, const struct wire_result *result,
+                     const struct err *err)
 {
-    struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
     /* The worker of its chain died before it began, or has given up the writes of its chain: it has not run. */
     bool chain_lost =
         status == STATUS_OK && result->outcome == WIRE_OUTCOME_STATUS && result->status == STATUS_CONFLICT;
@@ -417,6 +459,9 @@ static void on_run_done(struct pool_run *run, enum status status, const struct w
         struct effects_place place = {invocation->partition->index, invocation->partition->count};
         status = effects_check(&place, &invocation->result, &invocation->err);
         if (status == STATUS_OK)
+            status = admission_reply(&invocation->function->limits, invocation->function->name,
+                                     result->body.size, &invocation->err);
+        if (status == STATUS_OK)
         {
             if (result->outcome != WIRE_OUTCOME_OK)
                 invocation->status =
@@ -436,6 +481,16 @@ static void on_run_done(struct pool_run *run, enum status status, const struct w
     if (invocation->lane) lane_break(invocation->lane);
     lane_leave(invocation);
     invocation_over(invocation, status);
+}
+
+static void on_run_done(struct pool_run *run, enum status status, const struct wire_result *result,
+                        const struct err *err)
+{
+    struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
+    /* Others go after this one has found its place: it may have to go back to the front of its lane. */
+    struct invoke_function *freed = slots_drop(invocation);
+    run_over(invocation, status, result, err);
+    if (freed) slots_serve(freed);
 }
 
 static void on_conflict(struct invocation *invocation)

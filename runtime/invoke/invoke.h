@@ -18,6 +18,7 @@
 #include "messaging/wire/wire.h"
 #include "runtime/base/bounds.h"
 #include "runtime/base/err.h"
+#include "runtime/invoke/admission.h"
 #include "runtime/loop/loop.h"
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
@@ -33,9 +34,13 @@ struct invoke_function {
     char methods[64]; /* that /{app}/{function} takes, "GET, POST"; empty: any */
     uint32_t timeout_ms;
     uint32_t memory_mb; /* for the meter */
-    uint32_t queue_max; /* in flight, waiting included; more are refused with QUEUE_FULL */
+    struct admission_limits limits;
     bool relaxed; /* answer after apply; the last 10 ms may be lost with the power */
-    uint32_t in_flight; /* counted by invoke */
+    /* Counted by invoke; over all partitions when these share the function. */
+    struct admission_rate rate;
+    uint32_t in_flight;
+    uint32_t running; /* slots taken */
+    struct list waiting; /* invocations without a slot; list_init() it */
 };
 
 /* One app version that can run. The node makes it at a switch and drops its reference at the next; it lives on until
@@ -74,6 +79,7 @@ struct outcome {
     const char *ident; /* id of the invocation, INVOCATION_ID_CHARS characters */
     bool remembered; /* the first outcome of the same Idempotency-Key, given again */
     uint32_t http_status; /* of the function's reply; of a failure when the function chose one, else 0 */
+    uint32_t retry_after_s; /* of a failure; 0: not known */
     const struct wire_headers *headers;
     struct slice body;
 };
@@ -100,7 +106,7 @@ struct store *invoke_partition_store(const struct invoke_partition *partition);
 struct metering *invoke_partition_metering(const struct invoke_partition *partition);
 uint32_t invoke_partition_in_flight(const struct invoke_partition *partition);
 
-/* Starts one; refusals (QUEUE_FULL, INVALID_ARGUMENT, ENTITY_INVALID) come through `done` too.
+/* Starts one; refusals (those of admission.h, INVALID_ARGUMENT, ENTITY_INVALID) come through `done` too.
  * `function` is one of `version`. */
 void invoke_start(struct invoke *engine, struct invoke_version *version, struct invoke_function *function,
                   const struct invoke_request *request, invoke_done_fn done, void *ctx);

@@ -119,6 +119,7 @@ static void tell_one(struct invocation *invocation, const struct invocation *sou
         .ident = source->ident,
         .remembered = remembered,
         .http_status = source->status == STATUS_OK ? source->result.http_status : http_of_failure(source),
+        .retry_after_s = source->retry_after_s,
         .headers = &source->result.headers,
         .body = source->result.body,
     };

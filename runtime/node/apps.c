@@ -68,6 +68,7 @@ struct version {
     struct catalog_version *catalog;
     deploy_on_probed_fn probed;
     void *probed_ctx;
+    struct invoke_function *functions; /* the partitions share them, and so their limits */
     uint32_t running; /* partitions in which it has not ended yet */
     struct version_part {
         struct invoke_version invoke;
@@ -270,6 +271,7 @@ static void version_part_ended(struct version *version)
     struct app *app = version->app;
     if (--version->running > 0) return;
     if (app->current == version) app->current = NULL;
+    free(version->functions);
     catalog_version_unref(version->catalog);
     free(version);
     app->versions--;
@@ -279,7 +281,6 @@ static void version_part_ended(struct version *version)
 static void on_deployment_closed(void *ctx)
 {
     struct version_part *part = ctx;
-    free(part->invoke.functions);
     version_part_ended(part->version);
 }
 
@@ -299,6 +300,19 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* Workers of one partition, which any function of the app may run on. */
+static uint32_t workers_max(const struct manifest *manifest)
+{
+    uint32_t max = 1;
+    for (size_t i = 0; i < manifest->function_count; i++)
+    {
+        const struct manifest_function *function = &manifest->functions[i];
+        uint32_t workers = min_u32(function->pool.max, function->concurrency);
+        if (workers > max) max = workers;
+    }
+    return max;
+}
+
 /* What the pool must know of the functions: their workers are shared by the app, so the widest limits count. */
 static enum status deployment_open(struct app *app, uint32_t index, const struct catalog_version *catalog,
                                    struct pool_deployment **deployment, struct err *err)
@@ -316,13 +330,12 @@ static enum status deployment_open(struct app *app, uint32_t index, const struct
         .functions = functions,
         .function_count = manifest->function_count,
     };
+    spec.workers_max = workers_max(manifest);
     for (size_t i = 0; i < manifest->function_count; i++)
     {
         const struct manifest_function *from = &manifest->functions[i];
-        uint32_t workers = min_u32(from->pool.max, from->concurrency);
         functions[i] = (struct pool_function){.name = from->name, .memory_mb = from->memory_mb};
         if (from->pool.min > spec.workers_min) spec.workers_min = from->pool.min;
-        if (workers > spec.workers_max) spec.workers_max = workers;
         if (from->pool.idle_ms > spec.idle_ms) spec.idle_ms = from->pool.idle_ms;
         spec.queue_max = sum_u32(spec.queue_max, sum_u32(from->queue, from->concurrency));
     }
@@ -330,6 +343,21 @@ static enum status deployment_open(struct app *app, uint32_t index, const struct
     free(functions);
     buf_fini(&path);
     return status;
+}
+
+static struct admission_limits limits_of(const struct manifest *manifest,
+                                         const struct manifest_function *from)
+{
+    /* What the workers cannot exceed anyway need not be counted. */
+    bool workers_do = from->concurrency >= (uint64_t)workers_max(manifest) * manifest->partitions;
+    return (struct admission_limits){
+        .in_flight_max = sum_u32(from->queue, from->concurrency),
+        .running_max = workers_do ? 0 : from->concurrency,
+        .rate_per_s = from->rate.per_second,
+        .rate_burst = from->rate.burst,
+        .body_bytes_max = from->body_bytes_max,
+        .reply_bytes_max = from->reply_bytes_max,
+    };
 }
 
 static struct invoke_function *functions_of(const struct manifest *manifest)
@@ -346,7 +374,8 @@ static struct invoke_function *functions_of(const struct manifest *manifest)
         to->timeout_ms = from->timeout_ms;
         to->memory_mb = from->memory_mb;
         to->relaxed = from->durability == DURABILITY_RELAXED;
-        to->queue_max = sum_u32(from->queue, from->concurrency);
+        to->limits = limits_of(manifest, from);
+        list_init(&to->waiting);
     }
     return functions;
 }
@@ -359,7 +388,7 @@ static enum status version_part_open(struct version *version, uint32_t index, st
     part->invoke.partition = version->app->parts[index].partition;
     part->invoke.refs = 1;
     part->invoke.on_unused = on_version_unused;
-    part->invoke.functions = functions_of(version->catalog->manifest);
+    part->invoke.functions = version->functions;
     part->invoke.functions_count = version->catalog->manifest->function_count;
     version->running++;
     return STATUS_OK;
@@ -378,6 +407,7 @@ static enum status version_open(struct app *app, struct catalog_version *catalog
     struct version *version = mem_zalloc(sizeof *version + app->partitions * sizeof version->parts[0]);
     version->app = app;
     version->catalog = catalog_version_ref(catalog);
+    version->functions = functions_of(catalog->manifest);
     app->versions++;
     for (uint32_t i = 0; i < app->partitions; i++)
     {

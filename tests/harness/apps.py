@@ -24,9 +24,10 @@ def compile_so(source, output, flags=()):
     return output
 
 
-def manifest_text(app, functions, code="app.so", routes=()):
-    """`functions`: names, or maps with a name and further fields. `routes`: (method, path, function)."""
-    lines = [f"app: {app}", f"code: {code}", "functions:"]
+def manifest_text(app, functions, code="app.so", routes=(), head=()):
+    """`functions`: names, or maps with a name and further fields. `routes`: (method, path, function). `head`: lines of
+    other fields of the app."""
+    lines = [f"app: {app}", f"code: {code}", *head, "functions:"]
     for function in functions:
         fields = {"name": function} if isinstance(function, str) else function
         lead = "  - "
@@ -40,7 +41,7 @@ def manifest_text(app, functions, code="app.so", routes=()):
     return "\n".join(lines) + "\n"
 
 
-def make_app(directory, app, source, functions, routes=(), flags=()):
+def make_app(directory, app, source, functions, routes=(), flags=(), head=()):
     """A directory ready for `stead deploy`. `source`: C text, or the path of a source file or of a built library."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -48,5 +49,5 @@ def make_app(directory, app, source, functions, routes=(), flags=()):
         shutil.copy(source, directory / "app.so")
     else:
         compile_so(source, directory / "app.so", flags)
-    (directory / "stead.yaml").write_text(manifest_text(app, functions, routes=routes))
+    (directory / "stead.yaml").write_text(manifest_text(app, functions, routes=routes, head=head))
     return directory

@@ -35,6 +35,9 @@ static void every_field_arrives_in_its_place(void **state)
                                        "    methods: [GET, POST]\n"
                                        "    concurrency: 3\n"
                                        "    queue: 20\n"
+                                       "    rate: {per_second: 50, burst: 7}\n"
+                                       "    body_bytes_max: 1000\n"
+                                       "    reply_bytes_max: 2000\n"
                                        "    pool: {min: 1, max: 4, idle_ms: 500}\n"
                                        "  - name: audit\n"
                                        "routes:\n"
@@ -52,6 +55,10 @@ static void every_field_arrives_in_its_place(void **state)
     assert_string_equal(cart->methods[1], "POST");
     assert_int_equal(cart->concurrency, 3);
     assert_int_equal(cart->queue, 20);
+    assert_int_equal(cart->rate.per_second, 50);
+    assert_int_equal(cart->rate.burst, 7);
+    assert_int_equal(cart->body_bytes_max, 1000);
+    assert_int_equal(cart->reply_bytes_max, 2000);
     assert_int_equal(cart->pool.min, 1);
     assert_int_equal(cart->pool.max, 4);
     assert_int_equal(cart->pool.idle_ms, 500);
@@ -119,7 +126,7 @@ static const struct {
     {"app: a\ncod: x\n", "stead.yaml:2: cod: unknown field; did you mean `code`?"},
     {FUNCTION "    retries: 5\n", "stead.yaml:5: functions[0].retries: unknown field; allowed are: name, "
                                   "timeout_ms, memory_mb, durability, methods, "
-                                  "concurrency, queue, pool"},
+                                  "concurrency, queue, rate, body_bytes_max, reply_bytes_max, pool"},
     {FUNCTION "    timout_ms: 5\n",
      "stead.yaml:5: functions[0].timout_ms: unknown field; did you mean `timeout_ms`?"},
     {FUNCTION "    name: g\n", "stead.yaml:5: functions[0].name: is given twice, first in line 4"},
@@ -158,6 +165,15 @@ static const struct {
      "DELETE, OPTIONS or PATCH, found `get`"},
     {FUNCTION "    pool:\n      min: 9\n      max: 3\n",
      "stead.yaml:6: functions[0].pool.min: 9 exceeds pool.max, which is 3"},
+    {FUNCTION "    concurrency: 2\n    pool: {min: 3}\n",
+     "stead.yaml:6: functions[0].pool.min: 3 exceeds concurrency, which is 2"},
+    {FUNCTION "    rate: {burst: 3}\n", "stead.yaml:5: functions[0].rate.per_second: is missing"},
+    {FUNCTION "    rate: {per_second: 0}\n",
+     "stead.yaml:5: functions[0].rate.per_second: expected a number from 1 to 1000000, found `0`"},
+    {FUNCTION "    body_bytes_max: 100000000\n",
+     "stead.yaml:5: functions[0].body_bytes_max: expected a number from 1 to 67108864, found `100000000`"},
+    {FUNCTION "    reply_bytes_max: 0\n",
+     "stead.yaml:5: functions[0].reply_bytes_max: expected a number from 1 to 16777216, found `0`"},
     {FUNCTION "    pool: {most: 3}\n",
      "stead.yaml:5: functions[0].pool.most: unknown field; allowed are: min, max, idle_ms"},
     /* Names. */

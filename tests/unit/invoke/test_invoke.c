@@ -97,8 +97,9 @@ static int setup_partition(void **state, uint32_t index, uint32_t count)
     assert_int_equal(store_open(&fx->store, &config, &err), STATUS_OK);
     fx->engine = invoke_create(&(struct invoke_config){.loop = fx->loop, .clock = clock_real(), .seed = 1});
     fx->partition = invoke_partition_open(fx->engine, fx->store, index, count);
-    fx->function =
-        (struct invoke_function){.name = "add", .timeout_ms = 60000, .memory_mb = 64, .queue_max = 50};
+    fx->function = (struct invoke_function){
+        .name = "add", .timeout_ms = 60000, .memory_mb = 64, .limits.in_flight_max = 50};
+    list_init(&fx->function.waiting);
     fx->version = (struct invoke_version){
         .partition = fx->partition,
         .functions = &fx->function,
@@ -565,6 +566,102 @@ static void old_outcomes_are_forgotten_together_with_their_age_rows(void **state
     buf_fini(&set);
 }
 
+static size_t submitted_count(void)
+{
+    size_t count = 0;
+    LIST_FOREACH(link, &submitted) count++;
+    return count;
+}
+
+static void no_more_runs_are_submitted_than_the_concurrency_of_a_function(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller callers[5];
+    fx->function.limits.running_max = 2;
+    for (int i = 0; i < 5; i++) start(fx, &callers[i], "");
+    for (int left = 5; left > 0; left--)
+    {
+        assert_int_equal(submitted_count(), left > 2 ? 2 : left);
+        run_writes("n", "1");
+    }
+    for (int i = 0; i < 5; i++)
+    {
+        while (!callers[i].answers)
+        {
+            if (submitted_count() > 0) run_writes("n", "1"); /* one that met a conflict */
+            loop_turn(fx->loop, true);
+        }
+        assert_int_equal(callers[i].status, STATUS_OK);
+    }
+    assert_int_equal(fx->function.running, 0);
+}
+
+static void a_chain_takes_one_of_the_concurrency_and_the_next_entity_waits_for_it(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller x[3], y[2];
+    fx->function.limits.running_max = 1;
+    for (int i = 0; i < 2; i++) start(fx, &x[i], "x");
+    assert_int_equal(submitted_count(), 2); /* sent ahead: one worker does one after another */
+    for (int i = 0; i < 2; i++) start(fx, &y[i], "y");
+    assert_int_equal(submitted_count(), 2);
+    run_writes("n", "1");
+    assert_int_equal(submitted_count(), 1);
+    run_writes("n", "2");
+    assert_int_equal(submitted_count(), 2); /* those of y */
+    start(fx, &x[2], "x");
+    assert_int_equal(submitted_count(), 2);
+    struct pool_run *runs[2] = {taken(), taken()};
+    for (int i = 0; i < 2; i++)
+    {
+        struct wire_result nothing = {.http_status = 200};
+        assert_true(slice_is(runs[i]->invoke->entity, "y"));
+        end(runs[i], STATUS_OK, &nothing);
+    }
+    while (submitted_count() == 0) loop_turn(fx->loop, true);
+    run_writes("n", "3");
+    for (int i = 0; i < 3; i++) until_answered(fx, &x[i]);
+    for (int i = 0; i < 2; i++) until_answered(fx, &y[i]);
+    assert_row(fx, "n", "3");
+    assert_int_equal(fx->function.running, 0);
+}
+
+static void who_waits_too_long_for_its_turn_is_told_so_and_those_behind_go_on(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a, b, c, d;
+    fx->function.limits.running_max = 1;
+    start(fx, &a, "");
+    fx->function.timeout_ms = 20;
+    start(fx, &b, "");
+    start(fx, &c, "x");
+    fx->function.timeout_ms = 60000;
+    start(fx, &d, "x");
+    until_answered(fx, &b);
+    until_answered(fx, &c);
+    assert_int_equal(b.status, STATUS_DEADLINE_EXCEEDED);
+    assert_int_equal(c.status, STATUS_DEADLINE_EXCEEDED);
+    assert_non_null(strstr(b.message, "`concurrency`"));
+    run_writes("m", "a");
+    run_writes("n", "d"); /* another row: no conflict */
+    until_answered(fx, &a);
+    until_answered(fx, &d);
+    assert_row(fx, "n", "d");
+    assert_int_equal(fx->function.running, 0);
+}
+
+static void a_reply_beyond_its_limit_keeps_nothing(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a;
+    fx->function.limits.reply_bytes_max = 3;
+    start(fx, &a, "x");
+    run_writes("n", "four");
+    until_answered(fx, &a);
+    assert_int_equal(a.status, STATUS_REPLY_TOO_LARGE);
+    assert_row(fx, "n", NULL);
+}
+
 #define PROMISE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -582,6 +679,10 @@ int main(void)
         PROMISE(the_same_idempotency_key_gives_the_first_outcome_again),
         PROMISE(a_failure_is_not_remembered_so_that_the_request_can_be_repeated),
         PROMISE(past_its_limit_a_function_refuses_at_once),
+        PROMISE(no_more_runs_are_submitted_than_the_concurrency_of_a_function),
+        PROMISE(a_chain_takes_one_of_the_concurrency_and_the_next_entity_waits_for_it),
+        PROMISE(who_waits_too_long_for_its_turn_is_told_so_and_those_behind_go_on),
+        PROMISE(a_reply_beyond_its_limit_keeps_nothing),
         PROMISE(bad_entities_and_keys_are_refused_with_words),
         PROMISE(usage_is_committed_with_the_invocation_and_a_repeated_run_counts_once),
         PROMISE(old_outcomes_are_forgotten_together_with_their_age_rows),

@@ -1,0 +1,52 @@
+/* admission.c - limits of one function, and its bucket of tokens. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/invoke/admission.h"
+
+#include "runtime/base/clock.h"
+
+/* A token is worth 1 s / rate of time. The bucket is full when `full_at_ns` has passed, and empty when it lies the worth
+ * of a whole burst ahead. */
+static enum status rate_take(const struct admission_limits *limits, struct admission_rate *rate,
+                             const struct admission_request *request, uint32_t *retry_after_s,
+                             struct err *err)
+{
+    uint64_t token_ns = NS_PER_S / limits->rate_per_s;
+    uint64_t now = request->now_ns;
+    uint64_t full_at = rate->full_at_ns > now ? rate->full_at_ns : now;
+    uint64_t room_ns = token_ns * limits->rate_burst;
+    if (full_at + token_ns <= now + room_ns)
+    {
+        rate->full_at_ns = full_at + token_ns;
+        return STATUS_OK;
+    }
+    uint64_t wait_ns = full_at + token_ns - now - room_ns;
+    *retry_after_s = (uint32_t)((wait_ns + NS_PER_S - 1) / NS_PER_S);
+    return err_set(err, STATUS_RATE_LIMITED,
+                   "function '%s' takes %u invocations per second; the next in %llu ms", request->function,
+                   limits->rate_per_s, (unsigned long long)((wait_ns + NS_PER_MS - 1) / NS_PER_MS));
+}
+
+enum status admission_decide(const struct admission_limits *limits, struct admission_rate *rate,
+                             const struct admission_request *request, uint32_t *retry_after_s,
+                             struct err *err)
+{
+    if (limits->body_bytes_max && request->body_bytes > limits->body_bytes_max)
+        return err_set(err, STATUS_BODY_TOO_LARGE,
+                       "the body has %llu bytes; function '%s' takes at most %llu",
+                       (unsigned long long)request->body_bytes, request->function,
+                       (unsigned long long)limits->body_bytes_max);
+    if (limits->in_flight_max && request->in_flight >= limits->in_flight_max)
+        return err_set(err, STATUS_QUEUE_FULL, "function '%s' has %u invocations in flight, its limit",
+                       request->function, limits->in_flight_max);
+    if (limits->rate_per_s) return rate_take(limits, rate, request, retry_after_s, err);
+    return STATUS_OK;
+}
+
+enum status admission_reply(const struct admission_limits *limits, const char *function, uint64_t body_bytes,
+                            struct err *err)
+{
+    if (!limits->reply_bytes_max || body_bytes <= limits->reply_bytes_max) return STATUS_OK;
+    return err_set(err, STATUS_REPLY_TOO_LARGE,
+                   "the reply has %llu bytes; function '%s' may send at most %llu",
+                   (unsigned long long)body_bytes, function, (unsigned long long)limits->reply_bytes_max);
+}

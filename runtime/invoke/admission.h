@@ -1,0 +1,38 @@
+/* admission.h - may this invocation begin: what is in flight, how fast they come and how large it is. Pure. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "runtime/base/err.h"
+
+/* Of one function; 0 switches a limit off. */
+struct admission_limits {
+    uint32_t in_flight_max; /* running and waiting together */
+    uint32_t running_max; /* in the hands of workers; see slots.h */
+    uint32_t rate_per_s;
+    uint32_t rate_burst; /* that may come at once after a pause; at least 1 when there is a rate */
+    uint64_t body_bytes_max;
+    uint64_t reply_bytes_max;
+};
+
+/* A bucket of tokens, kept as the time at which it will be full again. All zero: full. */
+struct admission_rate {
+    uint64_t full_at_ns;
+};
+
+struct admission_request {
+    const char *function; /* for the words */
+    uint32_t in_flight; /* of the function, without this one */
+    uint64_t body_bytes;
+    uint64_t now_ns;
+};
+
+/* OK takes a token. BODY_TOO_LARGE, QUEUE_FULL, RATE_LIMITED; the last sets *retry_after_s to the first whole second
+ * after which a token will be there. What is refused takes none. */
+MUST_CHECK enum status admission_decide(const struct admission_limits *limits, struct admission_rate *rate,
+                                        const struct admission_request *request, uint32_t *retry_after_s,
+                                        struct err *err);
+/* REPLY_TOO_LARGE. */
+MUST_CHECK enum status admission_reply(const struct admission_limits *limits, const char *function,
+                                       uint64_t body_bytes, struct err *err);

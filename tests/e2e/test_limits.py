@@ -1,0 +1,63 @@
+"""test_limits.py - the limits of functions and apps, as callers meet them."""
+# SPDX-License-Identifier: Apache-2.0
+import collections
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+
+from faults import SOURCE
+from harness.apps import make_app
+from harness.case import Case, main
+
+
+class Limits(Case):
+    def deployed(self, functions, head=(), **options):
+        node = self.make_node(**options)
+        node.deploy(make_app(self.make_dir(), "tiny", SOURCE, functions, head=head))
+        return node
+
+    def all_at_once(self, node, targets):
+        with ThreadPoolExecutor(len(targets)) as pool:
+            return list(pool.map(node.post, targets))
+
+    def test_concurrency_holds_beside_a_function_that_has_more(self):
+        wide = {"name": "pid", "concurrency": 8, "pool": "{ max: 8 }"}
+        node = self.deployed([{"name": "slow", "concurrency": 2}, wide])
+        self.assert_ok(node.post("/tiny/pid"))
+        began = time.monotonic()
+        for reply in self.all_at_once(node, ["/tiny/slow?ms=100"] * 3 + [f"/tiny/slow/e{i}?ms=100" for i in range(5)]):
+            self.assert_ok(reply)
+        self.assertGreaterEqual(time.monotonic() - began, 0.4)
+
+    def test_a_rate_refuses_what_comes_too_fast_and_says_when_to_come_again(self):
+        node = self.deployed([{"name": "add", "rate": "{ per_second: 1, burst: 3 }"}, "get"])
+        seen = collections.Counter()
+        for _ in range(10):
+            reply = node.post("/tiny/add/x")
+            seen[reply.status] += 1
+            if reply.status != 200:
+                self.assert_error(reply, 429, "rate_limited", "add", "1 invocations per second")
+                self.assertEqual("1", reply.headers["retry-after"])
+        self.assertGreaterEqual(seen[200], 3)
+        self.assertGreater(seen[429], 0)
+        deadline = time.monotonic() + 5
+        while node.post("/tiny/add/x").status != 200:
+            self.assertLess(time.monotonic(), deadline)
+        self.assertEqual(str(seen[200] + 1), node.post("/tiny/get/x").text.strip())
+
+    def test_a_body_beyond_the_limit_of_its_function_is_refused_and_one_byte_less_is_taken(self):
+        node = self.deployed([{"name": "echo", "body_bytes_max": 100}])
+        self.assert_ok(node.post("/tiny/echo", b"x" * 100))
+        self.assert_error(node.post("/tiny/echo", b"x" * 101), 413, "body_too_large", "echo", "100")
+
+    def test_a_reply_beyond_the_limit_of_its_function_fails(self):
+        node = self.deployed([{"name": "big_reply", "reply_bytes_max": 1000}])
+        self.assert_ok(node.post("/tiny/big_reply?bytes=1000"))
+        self.assert_error(node.post("/tiny/big_reply?bytes=1001"), 500, "reply_too_large", "big_reply", "1000")
+
+
+if __name__ == "__main__":
+    main()
