@@ -65,6 +65,7 @@ struct service {
 
 struct worker_self {
     struct app *app;
+    uint64_t memory_bytes; /* the limit that was set last; UINT64_MAX: none yet */
     volatile uint8_t *refused_memory;
 };
 
@@ -73,7 +74,10 @@ static stead__handler_fn lookup(void *ctx, struct slice function)
     struct worker_self *self = ctx;
     uintptr_t place = (uintptr_t)map_get(&self->app->functions, function);
     if (!place) return NULL;
-    sandbox_limit_memory(self->app->setup.functions[place - 1].memory_bytes);
+    /* Only when it changes: two system calls would be a tenth of a short run. */
+    uint64_t memory_bytes = self->app->setup.functions[place - 1].memory_bytes;
+    if (memory_bytes != self->memory_bytes) sandbox_limit_memory(memory_bytes);
+    self->memory_bytes = memory_bytes;
     errno = 0; /* so that ENOMEM in a crash means that this run was refused memory */
     return self->app->handlers[place - 1];
 }
@@ -111,7 +115,8 @@ static _Noreturn void become_worker(struct service *service, volatile uint8_t *r
         fprintf(stderr, "worker: %s\n", err_text(&err));
         _exit(127);
     }
-    struct worker_self self = {.app = &service->app, .refused_memory = refused_memory};
+    struct worker_self self = {
+        .app = &service->app, .memory_bytes = UINT64_MAX, .refused_memory = refused_memory};
     int status = stead__worker_run(&(struct stead__worker_config){
         .link_fd = WORKER_FD_LINK,
         .snapshot = service->app.snapshot,
