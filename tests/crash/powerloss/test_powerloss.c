@@ -36,12 +36,20 @@
 
 enum { KEYS = 300, COMMITS_MAX = 1 << 22, IN_FLIGHT_MAX = 40, EXIT_WRONG = 1 };
 
+struct expected_row {
+    bool exists;
+    uint64_t value_seed;
+    size_t value_bytes;
+};
+
 /* Shared by all rounds of one run: survives the cut because it is memory of the parent. */
 struct shared {
     uint64_t acknowledged; /* LSN up to which somebody was told that it is durable */
     uint64_t submitted; /* the last one that may exist */
     uint64_t cuts, kills, replayed, checked; /* figures */
     char why[1200]; /* a round found something wrong */
+    uint64_t model_seq; /* what was compared last: */
+    struct expected_row model[KEYS]; /* the rows at that LSN, which cannot be lost any more */
     uint32_t round_of[COMMITS_MAX]; /* which round submitted commit n last */
 };
 
@@ -126,22 +134,19 @@ static void make_key(struct buf *key, unsigned number)
     CHECK(status == STATUS_OK);
 }
 
-struct expected_row {
-    bool exists;
-    uint64_t value_seed;
-    size_t value_bytes;
-};
-
-static void model_at(struct expected_row rows[KEYS], const struct run *run, uint64_t seq)
+/* Brings the model from what was compared last to `seq`. */
+static void model_advance(const struct run *run, uint64_t seq)
 {
-    memset(rows, 0, KEYS * sizeof *rows);
-    for (uint64_t n = 1; n <= seq; n++)
+    struct shared *shared = run->shared;
+    while (shared->model_seq < seq)
     {
         struct plan plan;
-        plan_make(&plan, run, run->shared->round_of[n], n);
+        uint64_t n = shared->model_seq + 1;
+        plan_make(&plan, run, shared->round_of[n], n);
         for (unsigned i = 0; i < plan.count; i++)
-            rows[plan.writes[i].key] = (struct expected_row){plan.writes[i].put, plan.writes[i].value_seed,
-                                                             plan.writes[i].value_bytes};
+            shared->model[plan.writes[i].key] = (struct expected_row){
+                plan.writes[i].put, plan.writes[i].value_seed, plan.writes[i].value_bytes};
+        shared->model_seq = n; /* last: a cut in between has the next round do this one again */
     }
 }
 
@@ -194,15 +199,15 @@ static bool compare_row(void *ctx, struct slice key, struct slice value)
 
 static void compare_all(struct round *round)
 {
-    static struct expected_row rows[KEYS];
     struct store_snapshot *snapshot = store_snapshot_take(round->store);
     uint64_t seq = store_snapshot_seq(snapshot);
     if (seq < round->shared->acknowledged)
         wrong(round, "LSN %llu was acknowledged, the store ends with %llu",
               (unsigned long long)round->shared->acknowledged, (unsigned long long)seq);
     if (seq > round->shared->submitted) wrong(round, "LSN %llu was never submitted", (unsigned long long)seq);
-    model_at(rows, round->run, seq);
-    struct comparison comparison = {.round = round, .rows = rows, .key = BUF_INIT, .value = BUF_INIT};
+    model_advance(round->run, seq);
+    struct comparison comparison = {
+        .round = round, .rows = round->shared->model, .key = BUF_INIT, .value = BUF_INIT};
     struct err err = ERR_INIT;
     if (store_scan(snapshot, SLICE("r"), SLICE("s"), compare_row, &comparison, &err) != STATUS_OK)
         wrong(round, "scan: %s", err_text(&err));
