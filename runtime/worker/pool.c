@@ -224,6 +224,21 @@ void pool_chain_fini(struct pool_chain *chain)
     list_remove(&chain->link);
 }
 
+/* It would be told DEADLINE_EXCEEDED, only later. */
+static bool comes_too_late(const struct pool_deployment *deployment, const struct pool_run *run)
+{
+    if (!run->start_before_ns || deployment->queued == 0) return false;
+    struct policy_app view = {
+        .queued = deployment->queued,
+        .queued_us = deployment->queued_us,
+        .max = deployment->workers_max,
+        .processors = deployment->pool->processors,
+    };
+    uint64_t now = loop_now_ns(deployment->pool->config.loop);
+    uint64_t left_us = run->start_before_ns > now ? (run->start_before_ns - now) / NS_PER_US : 0;
+    return !policy_worth_waiting(policy_wait_us(&view), left_us);
+}
+
 void pool_submit(struct pool_deployment *deployment, struct pool_run *run)
 {
     CHECK(!deployment->closing || deployment->pool->stopping);
@@ -240,7 +255,7 @@ void pool_submit(struct pool_deployment *deployment, struct pool_run *run)
         deployment_fail_run(deployment, run, STATUS_DRAINING);
     else if (run->chain && run->chain->broken)
         deployment_fail_run(deployment, run, STATUS_CONFLICT);
-    else if (deployment->queued >= deployment->queue_max)
+    else if (deployment->queued >= deployment->queue_max || comes_too_late(deployment, run))
         deployment_fail_run(deployment, run, STATUS_QUEUE_FULL);
     else
     {

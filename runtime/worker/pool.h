@@ -18,7 +18,8 @@
 //     FUNCTION_TIMEOUT        killed at run.timeout_ms        FUNCTION_OUT_OF_MEMORY   memory was refused to it
 //     FUNCTION_PROTOCOL       its worker sent nonsense        FUNCTION_START_FAILED    no worker: the loader's words
 //   and without having been started:
-//     QUEUE_FULL              too many wait                   DEADLINE_EXCEEDED        run.start_before_ns passed
+//     QUEUE_FULL              too many wait, or for too long
+//     DEADLINE_EXCEEDED       run.start_before_ns passed
 //     CONFLICT                the worker of its chain is gone: begin a new chain on a new snapshot
 //     CANCELED                pool_cancel                     DRAINING                 pool_stop
 // When one of the first kinds is told the process that ran it is dead: its snapshot may be released.

@@ -74,6 +74,16 @@ uint32_t policy_starts(const struct policy_app *app)
     return wanted > have ? wanted - have : 0;
 }
 
+uint64_t policy_wait_us(const struct policy_app *app)
+{
+    return app->queued_us / useful_workers(app);
+}
+
+bool policy_worth_waiting(uint64_t wait_us, uint64_t left_us)
+{
+    return wait_us <= left_us / 2; /* the expected times are guesses, and the run itself needs some */
+}
+
 bool policy_idle_over(uint32_t workers, uint32_t min, uint64_t idle_ms, uint32_t idle_max_ms)
 {
     return workers > min && idle_ms >= idle_max_ms;

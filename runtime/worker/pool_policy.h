@@ -55,6 +55,10 @@ struct policy_app {
 
 /* How many workers to start now. */
 uint32_t policy_starts(const struct policy_app *app);
+/* How long a run that comes now is going to wait, with all the workers that help. */
+uint64_t policy_wait_us(const struct policy_app *app);
+/* False when it would wait so long that too little of its time were left: better to be told at once. */
+bool policy_worth_waiting(uint64_t wait_us, uint64_t left_us);
 /* True when one that has been idle since then is not needed any more. */
 bool policy_idle_over(uint32_t workers, uint32_t min, uint64_t idle_ms, uint32_t idle_max_ms);
 /* How long not to try again after `failures` starts in a row failed. */

@@ -139,10 +139,43 @@ static void failed_starts_back_off_up_to_a_bound(void **state)
     assert_int_equal(policy_backoff_ms(UINT32_MAX), 30000);
 }
 
+static void who_would_wait_for_most_of_its_time_is_told_at_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct policy_app app;
+        uint64_t left_us;
+        bool worth;
+    } cases[] = {
+        {"nobody waits", {.max = 8, .processors = 2}, 1, true},
+        {"long runs have all workers",
+         {.queued = 80, .queued_us = 800000, .max = 8, .processors = 2},
+         200000,
+         true},
+        {"one more is too many",
+         {.queued = 81, .queued_us = 810000, .max = 8, .processors = 2},
+         200000,
+         false},
+        {"short runs have the processors",
+         {.queued = 400, .queued_us = 40000, .max = 8, .processors = 2},
+         40000,
+         true},
+        {"and no more", {.queued = 410, .queued_us = 41000, .max = 8, .processors = 2}, 40000, false},
+        {"there is no time left", {.queued = 1, .queued_us = 1000, .max = 1, .processors = 1}, 0, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    {
+        if (policy_worth_waiting(policy_wait_us(&cases[i].app), cases[i].left_us) != cases[i].worth)
+            fail_msg("%s", cases[i].what);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_mean_follows_the_samples),
+        cmocka_unit_test(who_would_wait_for_most_of_its_time_is_told_at_once),
         cmocka_unit_test(the_largest_samples_do_not_overflow),
         cmocka_unit_test(runs_are_sent_ahead_for_about_a_millisecond),
         cmocka_unit_test(workers_are_started_when_waiting_would_be_long),
