@@ -12,9 +12,10 @@ static long long number(const json_t *row, const char *name)
 
 static void show(const json_t *rows, bool priced)
 {
-    static const char *const heads[] = {"DAY", "APP", "FUNCTION", "RUNS", "FAILED", "CPU ms", "GB s", NULL};
-    static const char *const priced_heads[] = {"DAY",    "APP",  "FUNCTION", "RUNS", "FAILED",
-                                               "CPU ms", "GB s", "PRICE",    NULL};
+    static const char *const heads[] = {"DAY",  "APP",    "FUNCTION", "RUNS", "FAILED",
+                                        "COLD", "CPU ms", "GB s",     NULL};
+    static const char *const priced_heads[] = {"DAY",  "APP",    "FUNCTION", "RUNS",  "FAILED",
+                                               "COLD", "CPU ms", "GB s",     "PRICE", NULL};
     struct table table;
     table_init(&table, priced ? priced_heads : heads);
     size_t index;
@@ -26,6 +27,7 @@ static void show(const json_t *rows, bool priced)
         table_cell(&table, "%s", json_string_value(json_object_get(row, "function")));
         table_cell(&table, "%lld", number(row, "invocations"));
         table_cell(&table, "%lld", number(row, "failures"));
+        table_cell(&table, "%lld", number(row, "cold"));
         table_cell(&table, "%lld", number(row, "cpu_us") / 1000);
         table_cell(&table, "%.3f", json_number_value(json_object_get(row, "gb_seconds")));
         if (priced) table_cell(&table, "%.4f", json_number_value(json_object_get(row, "price")));

@@ -67,6 +67,7 @@ struct invocation {
     struct list slot_link; /* of function->waiting */
     uint64_t chain;
     bool first; /* of its chain, or in none: it sees one exact snapshot and nothing else */
+    bool cold; /* one of its runs waited for a new worker */
     uint32_t attempts; /* runs begun */
     uint32_t conflicts; /* its own */
     struct store_snapshot *snapshot;

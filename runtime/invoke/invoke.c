@@ -378,6 +378,7 @@ static void meter_outcome(struct invocation *invocation, struct slice writes)
     struct meter_sums *usage = &invocation->outcome_usage;
     *usage = (struct meter_sums){{0}};
     usage->of[METER_invocations] = 1;
+    usage->of[METER_cold] = invocation->cold;
     usage->of[METER_failures] = invocation->status != STATUS_OK;
     usage->of[METER_bytes_written] = writes.size;
     struct write_entry entry;
@@ -489,6 +490,7 @@ static void on_run_done(struct pool_run *run, enum status status, const struct w
     struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
     /* Others go after this one has found its place: it may have to go back to the front of its lane. */
     struct invoke_function *freed = slots_drop(invocation);
+    invocation->cold |= run->cold;
     run_over(invocation, status, result, err);
     if (freed) slots_serve(freed);
 }

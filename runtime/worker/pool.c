@@ -247,6 +247,8 @@ void pool_submit(struct pool_deployment *deployment, struct pool_run *run)
     run->deployment = deployment;
     run->function = (uint32_t)(place - 1);
     run->worker = 0;
+    run->cold = false;
+    run->submitted_ns = loop_now_ns(deployment->pool->config.loop);
     run->failure = STATUS_OK;
     run->expected_us = policy_expected_us(&deployment->functions[run->function].mean);
     if (run->chain) run->chain->runs++;

@@ -134,6 +134,8 @@ struct pool_run {
                  const struct err *err);
     /* ---- */
     uint64_t worker; /* number of the worker that took it, 0 before; still set in done */
+    bool cold; /* it waited for a worker to be made, and was the first that this one took */
+    uint64_t submitted_ns;
     struct list link;
     struct pool_deployment *deployment;
     uint64_t sent_ns; /* when it was put into the link of its worker */

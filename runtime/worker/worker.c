@@ -175,6 +175,8 @@ void worker_take(struct worker *worker, struct pool_run *run)
 {
     CHECK(worker_serves(worker));
     run->worker = worker->number;
+    /* Nothing has run yet: the worker is idle since it was ready. */
+    run->cold = worker->runs_sent == 0 && run->submitted_ns < worker->idle_since_ns;
     if (run->prepare) run->prepare(run);
     struct wire_invoke *invoke = run->invoke;
     invoke->id = (worker->number << 32) | ++worker->runs_sent; /* never the id of another run or worker */

@@ -1,0 +1,46 @@
+"""test_usage.py - what is metered: exactly what ran, also after the node was killed."""
+# SPDX-License-Identifier: Apache-2.0
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+
+from faults import SOURCE
+from harness.apps import make_app
+from harness.case import Case, main
+
+
+class Usage(Case):
+    def deployed(self, functions):
+        node = self.make_node()
+        node.deploy(make_app(self.make_dir(), "tiny", SOURCE, functions))
+        return node
+
+    def of(self, node, function, meter):
+        rows = node.cli("usage", "tiny", "--json").json["usage"]
+        return sum(row[meter] for row in rows if row["function"] == function)
+
+    def test_acknowledged_runs_are_counted_exactly_after_a_kill(self):
+        node = self.deployed(["add", "get"])
+        for round_number in range(1, 4):
+            with ThreadPoolExecutor(8) as pool:
+                for reply in pool.map(lambda i: node.post(f"/tiny/add/e{i % 5}"), range(40)):
+                    self.assert_ok(reply)
+            node.kill9()
+            node.restart()
+            self.assertEqual(40 * round_number, self.of(node, "add", "invocations"))
+            self.assertEqual(40 * round_number, self.of(node, "add", "rows_written"))
+            self.assertEqual(0, self.of(node, "add", "failures"))
+
+    def test_the_run_that_waited_for_a_new_worker_is_cold_and_the_next_ones_are_not(self):
+        node = self.deployed(["add"])
+        for _ in range(10):
+            self.assert_ok(node.post("/tiny/add/x"))
+        self.assertEqual(10, self.of(node, "add", "invocations"))
+        self.assertEqual(1, self.of(node, "add", "cold"))
+        self.assertIn("COLD", node.cli("usage", "tiny").text)
+
+
+if __name__ == "__main__":
+    main()
