@@ -45,6 +45,9 @@
 #define BOUND_DEPLOYS_WAITING_MAX 16 /* each holds its code in memory */
 #define BOUND_PATH_BYTES_MAX 1024 /* of a route, and of file names in a manifest */
 #define BOUND_BUILD_COMMAND_BYTES_MAX 4096
+#define BOUND_ENV_COUNT_MAX \
+    32 /* of one app; all go to its processes in one packet, with the function names */
+#define BOUND_ENV_VALUE_BYTES_MAX 512
 #define BOUND_TIMEOUT_MS_MAX (24ULL * 3600 * 1000) /* longer work is a workflow */
 #define BOUND_MEMORY_MB_MAX (1024 * 1024)
 #define BOUND_POOL_WORKERS_MAX 1024 /* processes of one function */

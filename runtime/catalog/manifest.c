@@ -83,12 +83,29 @@ static const cyaml_schema_value_t route_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct manifest_route, route_fields),
 };
 
+static const cyaml_strval_t sandbox_words[] = {{"strict", SANDBOX_STRICT}, {"none", SANDBOX_NONE}};
+
+static const cyaml_schema_field_t env_fields[] = {
+    CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct manifest_env, name, 1, BOUND_NAME_BYTES_MAX),
+    CYAML_FIELD_STRING_PTR("value", CYAML_FLAG_POINTER, struct manifest_env, value, 0,
+                           BOUND_ENV_VALUE_BYTES_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t env_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct manifest_env, env_fields),
+};
+
 static const cyaml_schema_field_t manifest_fields[] = {
     CYAML_FIELD_STRING_PTR("app", CYAML_FLAG_POINTER, struct manifest, app, 1, CYAML_UNLIMITED),
     CYAML_FIELD_STRING_PTR("code", CYAML_FLAG_POINTER, struct manifest, code, 1, BOUND_PATH_BYTES_MAX),
     CYAML_FIELD_STRING_PTR("build", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, build, 1,
                            BOUND_BUILD_COMMAND_BYTES_MAX),
     CYAML_FIELD_UINT("partitions", CYAML_FLAG_OPTIONAL, struct manifest, partitions),
+    CYAML_FIELD_ENUM("sandbox", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct manifest, sandbox,
+                     sandbox_words, 2),
+    CYAML_FIELD_SEQUENCE_COUNT("env", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, env,
+                               env_count, &env_schema, 0, BOUND_ENV_COUNT_MAX),
     CYAML_FIELD_SEQUENCE_COUNT("functions", CYAML_FLAG_POINTER, struct manifest, functions, function_count,
                                &function_schema, 1, BOUND_FUNCTIONS_PER_APP_MAX),
     CYAML_FIELD_SEQUENCE_COUNT("routes", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, routes,
@@ -180,6 +197,45 @@ static enum status check_app(const struct yaml_doc *doc, const struct manifest *
     if (slice_starts_with(code, SLICE("/")))
         return yaml_doc_complain(doc, err, "code", "must be relative to the manifest, found `%.80s`",
                                  manifest->code);
+    return STATUS_OK;
+}
+
+/* What the loader and the node read themselves is not the app's to set. */
+static bool env_name_reserved(struct slice name)
+{
+    return slice_starts_with(name, SLICE("LD_")) || slice_starts_with(name, SLICE("STEAD_"));
+}
+
+static bool env_name_valid(struct slice name)
+{
+    const char *text = name.data;
+    for (size_t i = 0; i < name.size; i++)
+    {
+        bool digit = text[i] >= '0' && text[i] <= '9';
+        bool letter =
+            (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z') || text[i] == '_';
+        if (!letter && !(digit && i > 0)) return false;
+    }
+    return name.size > 0;
+}
+
+static enum status check_env(const struct yaml_doc *doc, const struct manifest *manifest, struct err *err)
+{
+    char field[FIELD_TEXT_MAX];
+    for (size_t i = 0; i < manifest->env_count; i++)
+    {
+        const char *name = manifest->env[i].name;
+        snprintf(field, sizeof field, "env[%zu].name", i);
+        if (!env_name_valid(slice_cstr(name)))
+            return yaml_doc_complain(doc, err, field,
+                                     "`%s` is not a name: letters, digits and _, no digit first", name);
+        if (env_name_reserved(slice_cstr(name)))
+            return yaml_doc_complain(doc, err, field, "`%s` is not for apps: LD_ and STEAD_ are reserved",
+                                     name);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(manifest->env[j].name, name) == 0)
+                return yaml_doc_complain(doc, err, field, "`%s` is set before, by env[%zu]", name, j);
+    }
     return STATUS_OK;
 }
 
@@ -315,6 +371,7 @@ static enum status manifest_check(const struct yaml_doc *doc, struct manifest *m
     struct map names = MAP_INIT, routes = MAP_INIT;
     enum status status = check_app(doc, manifest, err);
     fill(&manifest->partitions, 1);
+    if (status == STATUS_OK) status = check_env(doc, manifest, err);
     for (size_t i = 0; i < manifest->function_count && status == STATUS_OK; i++)
     {
         function_defaults(&manifest->functions[i]);

@@ -20,6 +20,7 @@
 
 #include "runtime/base/err.h"
 #include "runtime/base/slice.h"
+#include "runtime/sandbox/sandbox.h"
 
 enum durability {
     DURABILITY_DURABLE, /* the reply waits until the disk has it */
@@ -62,12 +63,21 @@ struct manifest_route {
     char *function;
 };
 
+/* What user code finds in its environment. */
+struct manifest_env {
+    char *name;
+    char *value;
+};
+
 struct manifest {
     char *app;
     char *code;
     size_t code_line; /* where that stands, for complaints about the file */
     char *build; /* NULL when there is none */
     uint32_t partitions; /* that the entities are spread over; each is one transactional space */
+    enum sandbox_profile sandbox;
+    struct manifest_env *env;
+    size_t env_count;
     struct manifest_function *functions;
     size_t function_count;
     struct manifest_route *routes;

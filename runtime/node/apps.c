@@ -313,6 +313,20 @@ static uint32_t workers_max(const struct manifest *manifest)
     return max;
 }
 
+/* "NAME=value" for each, as C strings inside of `texts`. The caller frees the list. */
+static const char **env_of(const struct manifest *manifest, struct buf *texts)
+{
+    for (size_t i = 0; i < manifest->env_count; i++)
+    {
+        buf_printf(texts, "%s=%s", manifest->env[i].name, manifest->env[i].value);
+        buf_append_byte(texts, 0);
+    }
+    const char **list = mem_zalloc((manifest->env_count + 1) * sizeof *list);
+    const char *text = (const char *)texts->data;
+    for (size_t i = 0; i < manifest->env_count; i++, text += strlen(text) + 1) list[i] = text;
+    return list;
+}
+
 /* What the pool must know of the functions: their workers are shared by the app, so the widest limits count. */
 static enum status deployment_open(struct app *app, uint32_t index, const struct catalog_version *catalog,
                                    struct pool_deployment **deployment, struct err *err)
@@ -339,7 +353,14 @@ static enum status deployment_open(struct app *app, uint32_t index, const struct
         if (from->pool.idle_ms > spec.idle_ms) spec.idle_ms = from->pool.idle_ms;
         spec.queue_max = sum_u32(spec.queue_max, sum_u32(from->queue, from->concurrency));
     }
+    struct buf texts = BUF_INIT;
+    const char **env = env_of(manifest, &texts);
+    spec.env = env;
+    spec.env_count = manifest->env_count;
+    spec.sandbox.profile = manifest->sandbox;
     enum status status = pool_deployment_open(app->apps->config.pool, &spec, deployment, err);
+    free(env);
+    buf_fini(&texts);
     free(functions);
     buf_fini(&path);
     return status;
@@ -418,6 +439,11 @@ static enum status version_open(struct app *app, struct catalog_version *catalog
         version_part_ended(version);
         return status;
     }
+    if (catalog->manifest->sandbox == SANDBOX_NONE)
+        log_warn("apps.sandbox",
+                 "app=%s version=%s runs WITHOUT A SANDBOX, as its manifest says: its code may do what the "
+                 "node's user may",
+                 app->name, catalog->id);
     *out = version;
     return STATUS_OK;
 }

@@ -13,6 +13,46 @@ from harness.apps import make_app
 from harness.case import Case, main
 
 
+PLACE = r"""
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <stead/stead.h>
+
+STEAD_FUNCTION(region)
+{
+    const char *region = getenv("REGION"), *empty = getenv("EMPTY");
+    return stead_reply(ctx, "%s %s\n", region ? region : "unset", empty && !*empty ? "empty" : "else");
+}
+
+STEAD_FUNCTION(reads)
+{
+    int file = open("/etc/passwd", O_RDONLY);
+    if (file >= 0) close(file);
+    return stead_reply(ctx, "%s\n", file >= 0 ? "readable" : "refused");
+}
+"""
+
+
+class Surroundings(Case):
+    def deployed(self, head):
+        node = self.make_node()
+        node.deploy(make_app(self.make_dir(), "place", PLACE, ["region", "reads"], head=head))
+        return node
+
+    def test_the_environment_of_the_manifest_reaches_the_code(self):
+        node = self.deployed(["env:", "  - { name: REGION, value: north }", "  - { name: EMPTY, value: '' }"])
+        self.assertEqual("north empty", self.assert_ok(node.post("/place/region")).text.strip())
+
+    def test_code_is_in_a_sandbox_unless_the_manifest_says_none_and_the_log_says_so(self):
+        node = self.deployed([])
+        self.assertEqual("refused", self.assert_ok(node.post("/place/reads")).text.strip())
+        self.assertNotIn("SANDBOX", node.log_text())
+        node.deploy(make_app(self.make_dir(), "place", PLACE, ["region", "reads"], head=["sandbox: none"]))
+        node.wait_log("WITHOUT A SANDBOX")
+        self.assertEqual("readable", self.assert_ok(node.post("/place/reads")).text.strip())
+
+
 class Limits(Case):
     def deployed(self, functions, head=(), **options):
         node = self.make_node(**options)

@@ -27,6 +27,10 @@ static void every_field_arrives_in_its_place(void **state)
     struct manifest *manifest = parsed("app: shop-2\n"
                                        "code: build/shop.so\n"
                                        "build: make -s\n"
+                                       "sandbox: none\n"
+                                       "env:\n"
+                                       "  - {name: REGION, value: north}\n"
+                                       "  - {name: _e2, value: ''}\n"
                                        "functions:\n"
                                        "  - name: cart\n"
                                        "    timeout_ms: 2000\n"
@@ -46,6 +50,11 @@ static void every_field_arrives_in_its_place(void **state)
     assert_string_equal(manifest->app, "shop-2");
     assert_string_equal(manifest->code, "build/shop.so");
     assert_string_equal(manifest->build, "make -s");
+    assert_int_equal(manifest->sandbox, SANDBOX_NONE);
+    assert_int_equal(manifest->env_count, 2);
+    assert_string_equal(manifest->env[0].name, "REGION");
+    assert_string_equal(manifest->env[0].value, "north");
+    assert_string_equal(manifest->env[1].value, "");
     assert_int_equal(manifest->function_count, 2);
     const struct manifest_function *cart = manifest_function_find(manifest, SLICE("cart"));
     assert_int_equal(cart->timeout_ms, 2000);
@@ -73,6 +82,8 @@ static void what_is_left_out_gets_its_default(void **state)
     struct manifest *manifest = parsed("app: a\ncode: a.so\nfunctions: [{name: f}]\n");
     const struct manifest_function *f = &manifest->functions[0];
     assert_null(manifest->build);
+    assert_int_equal(manifest->sandbox, SANDBOX_STRICT);
+    assert_int_equal(manifest->env_count, 0);
     assert_int_equal(f->timeout_ms, 10000);
     assert_int_equal(f->memory_mb, 64);
     assert_int_equal(f->durability, DURABILITY_DURABLE);
@@ -186,6 +197,15 @@ static const struct {
     {FUNCTION "  - name: a-b\n",
      "stead.yaml:5: functions[1].name: `a-b` is not a name: 1 to 63 of a-z, 0-9 and _, a letter first"},
     {FUNCTION "  - name: g\n  - name: f\n", "stead.yaml:6: functions[2].name: another function is named `f`"},
+    /* Environment and sandbox. */
+    {FUNCTION "env: [{name: 2X, value: a}]\n",
+     "stead.yaml:5: env[0].name: `2X` is not a name: letters, digits and _, no digit first"},
+    {FUNCTION "env: [{name: LD_PRELOAD, value: a}]\n",
+     "stead.yaml:5: env[0].name: `LD_PRELOAD` is not for apps: LD_ and STEAD_ are reserved"},
+    {FUNCTION "env:\n  - {name: X, value: a}\n  - {name: X, value: b}\n",
+     "stead.yaml:7: env[1].name: `X` is set before, by env[0]"},
+    {FUNCTION "env: [{name: X}]\n", "stead.yaml:5: env[0].value: is missing"},
+    {FUNCTION "sandbox: loose\n", "stead.yaml:5: sandbox: expected `strict` or `none`, found `loose`"},
     /* Routes. */
     {FUNCTION "routes:\n  - {method: FETCH, path: /x, function: f}\n",
      "stead.yaml:6: routes[0].method: expected GET, HEAD, POST, PUT, DELETE, OPTIONS or PATCH, found "
