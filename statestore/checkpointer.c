@@ -217,6 +217,7 @@ void checkpointer_start(struct store *store)
     if (store->checkpointer.fd < 0) return;
     int rc = pthread_create(&store->checkpoint_thread, NULL, checkpointer_run, store);
     CHECK(rc == 0);
+    pthread_setname_np(store->checkpoint_thread, "stead-chkpt"); /* for those who look at threads */
 }
 
 void checkpointer_stop(struct store *store)

@@ -343,6 +343,7 @@ void committer_start(struct store *store)
     {
         int rc = pthread_create(&store->threads[i], NULL, committer_run, store);
         CHECK(rc == 0);
+        pthread_setname_np(store->threads[i], "stead-commit"); /* for those who look at threads */
     }
 }
 
