@@ -148,5 +148,7 @@ struct store_stats {
     uint64_t replayed; /* commits that recovery took from the log at open */
 };
 void store_stats(const struct store *store, struct store_stats *stats);
+/* What the rows take in the data file, as of what is applied. Cheap. */
+uint64_t store_used_bytes(const struct store *store);
 /* OK, or why the store takes no writes (READ_ONLY and words). */
 enum status store_health(const struct store *store, struct err *err);

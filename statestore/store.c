@@ -456,6 +456,13 @@ void store_stats(const struct store *store, struct store_stats *stats)
     stats->log_first = log.first_lsn;
 }
 
+uint64_t store_used_bytes(const struct store *store)
+{
+    struct kv_stats kv;
+    store->kv->ops->stats(store->kv, &kv);
+    return kv.used_bytes;
+}
+
 enum status store_health(const struct store *store, struct err *err)
 {
     struct store *locked = (struct store *)store;

@@ -48,6 +48,8 @@
 #define BOUND_ENV_COUNT_MAX \
     32 /* of one app; all go to its processes in one packet, with the function names */
 #define BOUND_ENV_VALUE_BYTES_MAX 512
+#define BOUND_STATE_BYTES_LIMIT_MAX (1024 * TIB)
+#define BOUND_STATE_BYTES_LIMIT_MIN (64 * KIB) /* the rows of an empty app take some pages */
 #define BOUND_TIMEOUT_MS_MAX (24ULL * 3600 * 1000) /* longer work is a workflow */
 #define BOUND_MEMORY_MB_MAX (1024 * 1024)
 #define BOUND_POOL_WORKERS_MAX 1024 /* processes of one function */

@@ -96,12 +96,20 @@ static const cyaml_schema_value_t env_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct manifest_env, env_fields),
 };
 
+static const cyaml_schema_field_t app_limit_fields[] = {
+    CYAML_FIELD_UINT("memory_mb", CYAML_FLAG_OPTIONAL, struct manifest_limits, memory_mb),
+    CYAML_FIELD_UINT("concurrency", CYAML_FLAG_OPTIONAL, struct manifest_limits, concurrency),
+    CYAML_FIELD_UINT("state_bytes_max", CYAML_FLAG_OPTIONAL, struct manifest_limits, state_bytes_max),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t manifest_fields[] = {
     CYAML_FIELD_STRING_PTR("app", CYAML_FLAG_POINTER, struct manifest, app, 1, CYAML_UNLIMITED),
     CYAML_FIELD_STRING_PTR("code", CYAML_FLAG_POINTER, struct manifest, code, 1, BOUND_PATH_BYTES_MAX),
     CYAML_FIELD_STRING_PTR("build", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, build, 1,
                            BOUND_BUILD_COMMAND_BYTES_MAX),
     CYAML_FIELD_UINT("partitions", CYAML_FLAG_OPTIONAL, struct manifest, partitions),
+    CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct manifest, limits, app_limit_fields),
     CYAML_FIELD_ENUM("sandbox", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct manifest, sandbox,
                      sandbox_words, 2),
     CYAML_FIELD_SEQUENCE_COUNT("env", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, env,
@@ -120,6 +128,9 @@ static const cyaml_schema_value_t manifest_schema = {
 /* No range but that of pool.min begins at 0, so 0 tells a field that was left out. */
 static const struct yaml_limit limits[] = {
     {"partitions", 1, BOUND_PARTITIONS_MAX},
+    {"limits.memory_mb", MEMORY_MB_MIN, BOUND_MEMORY_MB_MAX},
+    {"limits.concurrency", 1, BOUND_CONCURRENCY_MAX},
+    {"limits.state_bytes_max", BOUND_STATE_BYTES_LIMIT_MIN, BOUND_STATE_BYTES_LIMIT_MAX},
     {"functions[].timeout_ms", 1, BOUND_TIMEOUT_MS_MAX},
     {"functions[].memory_mb", MEMORY_MB_MIN, BOUND_MEMORY_MB_MAX},
     {"functions[].concurrency", 1, BOUND_CONCURRENCY_MAX},
@@ -366,6 +377,30 @@ static enum status check_route(const struct yaml_doc *doc, const struct manifest
     return status;
 }
 
+/* Each partition must get at least the workers that are kept ready, and one. */
+static enum status check_limits(const struct yaml_doc *doc, const struct manifest *manifest, struct err *err)
+{
+    const struct manifest_limits *app = &manifest->limits;
+    for (size_t i = 0; i < manifest->function_count; i++)
+    {
+        const struct manifest_function *function = &manifest->functions[i];
+        uint64_t workers = (uint64_t)manifest->partitions * (function->pool.min ? function->pool.min : 1);
+        if (app->concurrency && workers > app->concurrency)
+            return yaml_doc_complain(
+                doc, err, "limits.concurrency",
+                "%u is less than the %llu workers that function `%s` needs in %u partitions",
+                app->concurrency, (unsigned long long)workers, function->name, manifest->partitions);
+        uint64_t memory_mb = workers * function->memory_mb;
+        if (app->memory_mb && memory_mb > app->memory_mb)
+            return yaml_doc_complain(doc, err, "limits.memory_mb",
+                                     "%u is less than the %llu that function `%s` needs: %llu workers with a "
+                                     "memory_mb of %u",
+                                     app->memory_mb, (unsigned long long)memory_mb, function->name,
+                                     (unsigned long long)workers, function->memory_mb);
+    }
+    return STATUS_OK;
+}
+
 static enum status manifest_check(const struct yaml_doc *doc, struct manifest *manifest, struct err *err)
 {
     struct map names = MAP_INIT, routes = MAP_INIT;
@@ -377,6 +412,7 @@ static enum status manifest_check(const struct yaml_doc *doc, struct manifest *m
         function_defaults(&manifest->functions[i]);
         status = check_function(doc, &manifest->functions[i], i, &names, err);
     }
+    if (status == STATUS_OK) status = check_limits(doc, manifest, err);
     for (size_t i = 0; i < manifest->route_count && status == STATUS_OK; i++)
         status = check_route(doc, &manifest->routes[i], i, &names, &routes, err);
     map_fini(&names);

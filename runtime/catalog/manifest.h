@@ -63,6 +63,13 @@ struct manifest_route {
     char *function;
 };
 
+/* Of the whole app; its partitions share them equally. 0: no limit. */
+struct manifest_limits {
+    uint32_t memory_mb; /* of its workers together */
+    uint32_t concurrency; /* workers at the same time, each of which runs one invocation */
+    uint64_t state_bytes_max; /* of its rows; more writes are refused with state_limit */
+};
+
 /* What user code finds in its environment. */
 struct manifest_env {
     char *name;
@@ -75,6 +82,7 @@ struct manifest {
     size_t code_line; /* where that stands, for complaints about the file */
     char *build; /* NULL when there is none */
     uint32_t partitions; /* that the entities are spread over; each is one transactional space */
+    struct manifest_limits limits;
     enum sandbox_profile sandbox;
     struct manifest_env *env;
     size_t env_count;

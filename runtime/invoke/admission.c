@@ -3,6 +3,7 @@
 #include "runtime/invoke/admission.h"
 
 #include "runtime/base/clock.h"
+#include "statestore/kv/write_set.h"
 
 /* A token is worth 1 s / rate of time. The bucket is full when `full_at_ns` has passed, and empty when it lies the worth
  * of a whole burst ahead. */
@@ -39,6 +40,18 @@ enum status admission_decide(const struct admission_limits *limits, struct admis
         return err_set(err, STATUS_QUEUE_FULL, "function '%s' has %u invocations in flight, its limit",
                        request->function, limits->in_flight_max);
     if (limits->rate_per_s) return rate_take(limits, rate, request, retry_after_s, err);
+    return STATUS_OK;
+}
+
+enum status admission_writes(uint64_t bytes_max, uint64_t used_bytes, struct slice writes, struct err *err)
+{
+    if (!bytes_max || used_bytes <= bytes_max) return STATUS_OK;
+    struct write_entry write;
+    for (size_t offset = 0; write_set_next(writes, &offset, &write);)
+        if (write.op == WRITE_PUT)
+            return err_set(err, STATUS_STATE_LIMIT,
+                           "the rows of the partition take %llu bytes; its limit is %llu",
+                           (unsigned long long)used_bytes, (unsigned long long)bytes_max);
     return STATUS_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "runtime/base/err.h"
+#include "runtime/base/slice.h"
 
 /* Of one function; 0 switches a limit off. */
 struct admission_limits {
@@ -32,6 +33,9 @@ struct admission_request {
  * after which a token will be there. What is refused takes none. */
 MUST_CHECK enum status admission_decide(const struct admission_limits *limits, struct admission_rate *rate,
                                         const struct admission_request *request, uint32_t *retry_after_s,
+                                        struct err *err);
+/* May these writes be kept, where rows take `used_bytes` of `bytes_max` (0: no limit)? Deletes may always. STATE_LIMIT. */
+MUST_CHECK enum status admission_writes(uint64_t bytes_max, uint64_t used_bytes, struct slice writes,
                                         struct err *err);
 /* REPLY_TOO_LARGE. */
 MUST_CHECK enum status admission_reply(const struct admission_limits *limits, const char *function,

@@ -432,6 +432,16 @@ static void invocation_commit(struct invocation *invocation)
     store_submit(invocation->partition->store, &invocation->commit);
 }
 
+/* What the app may keep and send. */
+static enum status limits_check(const struct invocation *invocation, struct err *err)
+{
+    const struct wire_result *result = &invocation->result;
+    TRY(admission_reply(&invocation->function->limits, invocation->function->name, result->body.size, err));
+    uint64_t bytes_max = invocation->version->state_bytes_max;
+    if (bytes_max == 0 || result->writes.size == 0) return STATUS_OK;
+    return admission_writes(bytes_max, store_used_bytes(invocation->partition->store), result->writes, err);
+}
+
 static void run_over(struct invocation *invocation, enum status status, const struct wire_result *result,
                      const struct err *err)
 {
@@ -459,9 +469,7 @@ static void run_over(struct invocation *invocation, enum status status, const st
         output_gate_keep(invocation, result);
         struct effects_place place = {invocation->partition->index, invocation->partition->count};
         status = effects_check(&place, &invocation->result, &invocation->err);
-        if (status == STATUS_OK)
-            status = admission_reply(&invocation->function->limits, invocation->function->name,
-                                     result->body.size, &invocation->err);
+        if (status == STATUS_OK) status = limits_check(invocation, &invocation->err);
         if (status == STATUS_OK)
         {
             if (result->outcome != WIRE_OUTCOME_OK)

@@ -50,6 +50,7 @@ struct invoke_version {
     struct pool_deployment *deployment;
     struct invoke_function *functions;
     size_t functions_count;
+    uint64_t state_bytes_max; /* of the partition; 0: no limit */
     uint32_t refs; /* the node's one included */
     void (*on_unused)(struct invoke_version *version);
 };

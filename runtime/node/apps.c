@@ -303,13 +303,18 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 /* Workers of one partition, which any function of the app may run on. */
 static uint32_t workers_max(const struct manifest *manifest)
 {
-    uint32_t max = 1;
+    uint32_t max = 1, memory_mb = 1;
     for (size_t i = 0; i < manifest->function_count; i++)
     {
         const struct manifest_function *function = &manifest->functions[i];
         uint32_t workers = min_u32(function->pool.max, function->concurrency);
         if (workers > max) max = workers;
+        if (function->memory_mb > memory_mb) memory_mb = function->memory_mb;
     }
+    /* The manifest proved that there is room for one; each must be able to run the largest function. */
+    const struct manifest_limits *limits = &manifest->limits;
+    if (limits->concurrency) max = min_u32(max, limits->concurrency / manifest->partitions);
+    if (limits->memory_mb) max = min_u32(max, limits->memory_mb / manifest->partitions / memory_mb);
     return max;
 }
 
@@ -410,6 +415,8 @@ static enum status version_part_open(struct version *version, uint32_t index, st
     part->invoke.refs = 1;
     part->invoke.on_unused = on_version_unused;
     part->invoke.functions = version->functions;
+    part->invoke.state_bytes_max =
+        version->catalog->manifest->limits.state_bytes_max / version->app->partitions;
     part->invoke.functions_count = version->catalog->manifest->function_count;
     version->running++;
     return STATUS_OK;

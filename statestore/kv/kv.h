@@ -27,6 +27,7 @@ struct kv_snapshot {
 struct kv_stats {
     uint64_t rows;
     uint64_t data_bytes; /* size of the file */
+    uint64_t used_bytes; /* of its pages that hold rows now */
 };
 
 /* Called for each row in order until it returns false. */

@@ -337,7 +337,13 @@ static void lmdb_stats(struct kv *kv, struct kv_stats *stats)
     struct kv_lmdb *lmdb = of(kv);
     MDB_stat rows;
     struct stat file;
-    stats->rows = mdb_env_stat(lmdb->env, &rows) == 0 ? rows.ms_entries : 0;
+    *stats = (struct kv_stats){.rows = 0};
+    if (mdb_env_stat(lmdb->env, &rows) == 0)
+    {
+        stats->rows = rows.ms_entries;
+        stats->used_bytes =
+            (rows.ms_branch_pages + rows.ms_leaf_pages + rows.ms_overflow_pages) * rows.ms_psize;
+    }
     stats->data_bytes = fstat(lmdb->read_fd, &file) == 0 ? (uint64_t)file.st_size : 0;
 }
 

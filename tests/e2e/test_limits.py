@@ -53,6 +53,59 @@ class Surroundings(Case):
         self.assertEqual("readable", self.assert_ok(node.post("/place/reads")).text.strip())
 
 
+HOARD = r"""
+#include <stead/stead.h>
+
+STEAD_FUNCTION(keep)
+{
+    struct stead_bytes body = stead_body(ctx);
+    return stead_put(ctx, "body", body.data, body.size);
+}
+
+STEAD_FUNCTION(size)
+{
+    struct stead_bytes body;
+    enum stead_status status = stead_get(ctx, "body", &body);
+    return status ? status : stead_reply(ctx, "%zu\n", body.size);
+}
+
+STEAD_FUNCTION(drop)
+{
+    return stead_delete(ctx, "body");
+}
+"""
+
+
+class AppLimits(Case):
+    def test_a_full_state_refuses_writes_and_takes_reads_and_deletes(self):
+        node = self.make_node()
+        head = ["limits: { state_bytes_max: 1000000 }"]
+        node.deploy(make_app(self.make_dir(), "hoard", HOARD, ["keep", "size", "drop"], head=head))
+        kept = 0
+        for kept in range(100):
+            reply = node.post(f"/hoard/keep/e{kept}", b"x" * 100000)
+            if reply.status != 200:
+                break
+        self.assert_error(reply, 507, "state_limit", "1000000", "limits.state_bytes_max")
+        self.assertIn(kept, range(8, 12))
+        self.assertEqual("100000", self.assert_ok(node.post("/hoard/size/e0")).text.strip())
+        self.assert_error(node.post(f"/hoard/size/e{kept}"), 500, "function_error", "not_found")
+        self.assert_ok(node.post("/hoard/drop/e0"))
+        self.assert_ok(node.post("/hoard/drop/e1"))
+        self.assert_ok(node.post("/hoard/keep/new", b"x" * 100000))
+
+    def test_no_more_workers_are_started_than_fit_into_the_memory_of_the_app(self):
+        node = self.make_node()
+        head = ["limits: { memory_mb: 200 }"]
+        node.deploy(make_app(self.make_dir(), "tiny", SOURCE, ["slow", "pid"], head=head))
+        with ThreadPoolExecutor(16) as pool:
+            replies = list(pool.map(lambda i: node.post("/tiny/slow?ms=50"), range(16)))
+            for reply in replies:
+                self.assert_ok(reply)
+            pids = {reply.text for reply in pool.map(lambda i: node.post("/tiny/pid"), range(50))}
+        self.assertLessEqual(len(pids), 3)
+
+
 class Limits(Case):
     def deployed(self, functions, head=(), **options):
         node = self.make_node(**options)

@@ -27,6 +27,7 @@ static void every_field_arrives_in_its_place(void **state)
     struct manifest *manifest = parsed("app: shop-2\n"
                                        "code: build/shop.so\n"
                                        "build: make -s\n"
+                                       "limits: {memory_mb: 512, concurrency: 6, state_bytes_max: 100000}\n"
                                        "sandbox: none\n"
                                        "env:\n"
                                        "  - {name: REGION, value: north}\n"
@@ -50,6 +51,9 @@ static void every_field_arrives_in_its_place(void **state)
     assert_string_equal(manifest->app, "shop-2");
     assert_string_equal(manifest->code, "build/shop.so");
     assert_string_equal(manifest->build, "make -s");
+    assert_int_equal(manifest->limits.memory_mb, 512);
+    assert_int_equal(manifest->limits.concurrency, 6);
+    assert_int_equal(manifest->limits.state_bytes_max, 100000);
     assert_int_equal(manifest->sandbox, SANDBOX_NONE);
     assert_int_equal(manifest->env_count, 2);
     assert_string_equal(manifest->env[0].name, "REGION");
@@ -197,6 +201,18 @@ static const struct {
     {FUNCTION "  - name: a-b\n",
      "stead.yaml:5: functions[1].name: `a-b` is not a name: 1 to 63 of a-z, 0-9 and _, a letter first"},
     {FUNCTION "  - name: g\n  - name: f\n", "stead.yaml:6: functions[2].name: another function is named `f`"},
+    /* Limits of the app. */
+    {FUNCTION "    memory_mb: 100\nlimits: {memory_mb: 99}\n",
+     "stead.yaml:6: limits.memory_mb: 99 is less than the 100 that function `f` needs: 1 workers with a "
+     "memory_mb of 100"},
+    {FUNCTION "    pool: {min: 3}\nlimits: {memory_mb: 100}\n",
+     "stead.yaml:6: limits.memory_mb: 100 is less than the 192 that function `f` needs: 3 workers with a "
+     "memory_mb of 64"},
+    {FUNCTION "partitions: 4\nlimits: {concurrency: 3}\n",
+     "stead.yaml:6: limits.concurrency: 3 is less than the 4 workers that function `f` needs in 4 "
+     "partitions"},
+    {FUNCTION "limits: {state_bytes_max: 1}\n",
+     "stead.yaml:5: limits.state_bytes_max: expected a number from 65536 to 1125899906842624, found `1`"},
     /* Environment and sandbox. */
     {FUNCTION "env: [{name: 2X, value: a}]\n",
      "stead.yaml:5: env[0].name: `2X` is not a name: letters, digits and _, no digit first"},

@@ -9,6 +9,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/invoke/admission.h"
+#include "statestore/kv/write_set.h"
 
 static void limits_are_judged_alone_and_the_largest_fault_first(void **state)
 {
@@ -93,12 +94,28 @@ static void a_reply_may_be_as_large_as_its_limit(void **state)
     assert_int_equal(admission_reply(&none, "f", 1 << 30, NULL), STATUS_OK);
 }
 
+static void a_full_state_takes_deletes_and_no_puts(void **state)
+{
+    struct buf deletes = BUF_INIT, mixed = BUF_INIT;
+    write_set_append(&deletes, &(struct write_entry){WRITE_DELETE, SLICE("a"), SLICE_EMPTY});
+    write_set_append(&mixed, &(struct write_entry){WRITE_DELETE, SLICE("a"), SLICE_EMPTY});
+    write_set_append(&mixed, &(struct write_entry){WRITE_PUT, SLICE("b"), SLICE("1")});
+    assert_int_equal(admission_writes(0, 1000, buf_view(&mixed), NULL), STATUS_OK);
+    assert_int_equal(admission_writes(1000, 1000, buf_view(&mixed), NULL), STATUS_OK);
+    assert_int_equal(admission_writes(999, 1000, buf_view(&mixed), NULL), STATUS_STATE_LIMIT);
+    assert_int_equal(admission_writes(999, 1000, buf_view(&deletes), NULL), STATUS_OK);
+    assert_int_equal(admission_writes(999, 1000, SLICE_EMPTY, NULL), STATUS_OK);
+    buf_fini(&deletes);
+    buf_fini(&mixed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_judged_alone_and_the_largest_fault_first),
         cmocka_unit_test(a_rate_gives_its_burst_and_then_one_token_at_a_time),
         cmocka_unit_test(retry_after_is_the_first_second_at_which_it_will_be_taken),
+        cmocka_unit_test(a_full_state_takes_deletes_and_no_puts),
         cmocka_unit_test(a_reply_may_be_as_large_as_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
