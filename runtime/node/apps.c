@@ -23,8 +23,7 @@
 enum {
     REST_LOOK_MS = 1000, /* between two looks for apps that may sleep */
     REST_LOOKS = 2, /* for so many nothing must have happened */
-    REST_APPS_MAX = 8, /* that go to sleep in one turn: each costs a flush of the disk */
-    REST_NEXT_MS = 20, /* until the next ones */
+    REST_NEXT_MS = 25, /* from one that goes to sleep to the next: closing waits for the disk */
 };
 
 struct apps {
@@ -34,6 +33,7 @@ struct apps {
     struct map by_name; /* struct app: those that are awake */
     struct map asleep; /* the struct catalog_version, referenced, that an app runs when it is asked for */
     struct loop_timer rest; /* runs while an app is awake */
+    bool untrimmed; /* stores were closed since memory was given back */
     struct version
         *tried; /* probed and not switched to yet; at most one, deployments run one after another */
 };
@@ -57,6 +57,7 @@ struct app {
     struct version *current; /* that the router has; NULL: none */
     uint32_t quiet_looks; /* for so many in a row nothing has happened */
     uint64_t quiet_seq; /* of all partitions together, at the last look */
+    uint64_t look_at_ns; /* the next look */
     struct loop_task bury;
     uint32_t partitions;
     struct part parts[];
@@ -631,34 +632,44 @@ static void app_sleep(struct app *app)
     run(apps, name, NULL);
 }
 
-static void on_rest(struct loop_timer *timer, void *ctx)
+/* One that may go a step towards sleep; NULL: none. */
+static struct app *find_tired(struct apps *apps)
 {
-    struct apps *apps = ctx;
-    struct app *chosen[REST_APPS_MAX];
-    size_t count = 0, closed = 0;
+    struct app *tired = NULL;
     struct map_entry entry;
-    for (size_t place = 0; count < REST_APPS_MAX && map_next(&apps->by_name, &place, &entry);)
+    for (size_t place = 0; map_next(&apps->by_name, &place, &entry);)
     {
         struct app *app = entry.value;
         bool empty = app->versions == 0 && !app->erased;
-        app->quiet_looks = app_quiet(app) ? app->quiet_looks + 1 : 0;
-        if (empty || app->quiet_looks >= REST_LOOKS) chosen[count++] = app;
-    }
-    for (size_t i = 0; i < count; i++)
-    {
-        if (chosen[i]->versions)
+        if (loop_now_ns(apps->config.loop) >= app->look_at_ns)
         {
-            app_sleep(chosen[i]);
-            continue;
+            app->quiet_looks = app_quiet(app) ? app->quiet_looks + 1 : 0;
+            app->look_at_ns = loop_now_ns(apps->config.loop) + REST_LOOK_MS * NS_PER_MS;
         }
-        app_close(chosen[i]);
-        closed++;
+        if (empty || app->quiet_looks >= REST_LOOKS) tired = app;
     }
-    if (closed > 0 && count < REST_APPS_MAX) (void)malloc_trim(0); /* the last ones of many */
+    return tired;
+}
+
+static void on_rest(struct loop_timer *timer, void *ctx)
+{
+    struct apps *apps = ctx;
+    struct app *app = find_tired(apps);
+    bool closes = app && app->versions == 0;
+    if (closes)
+        app_close(app);
+    else if (app)
+        app_sleep(app);
+    apps->untrimmed = apps->untrimmed || closes;
+    if (apps->untrimmed && (!app || apps->by_name.count == 0))
+    {
+        (void)malloc_trim(0); /* tells whether there was anything to give back */
+        apps->untrimmed = false;
+    }
     if (apps->by_name.count == 0)
         loop_timer_stop(timer);
     else
-        loop_timer_start(apps->config.loop, timer, count ? REST_NEXT_MS : REST_LOOK_MS, REST_LOOK_MS);
+        loop_timer_start(apps->config.loop, timer, app ? REST_NEXT_MS : REST_LOOK_MS, REST_LOOK_MS);
 }
 
 static enum status apps_wake(void *ctx, struct slice name, struct err *err)
