@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""generate.py - writes the documents that come from tables in the code: guides/errors.md and TREE.md.
+"""generate.py - writes the documents that come from tables in the code: guides/errors.md, guides/metrics.md and TREE.md.
 
 SPDX-License-Identifier: Apache-2.0
 
@@ -59,6 +59,26 @@ def errors_page():
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
+# ---- guides/metrics.md --------------------------------------------------------------------------------------------
+
+METRICS_HEAD = """# Metrics
+
+`GET /metrics` on the public listener answers in the text format of Prometheus. Whoever reaches the listener can
+read them: put a proxy in front when that is not wanted. The figures of a store begin anew when it is opened, and are
+left out while its app sleeps. Made from `runtime/observe/metrics.def`.
+"""
+
+
+def metrics_page():
+    lines = [METRICS_HEAD]
+    text = read("runtime/observe/metrics.def").split("*/", 1)[1]
+    for macro, title in (("METRIC", "Of the node"), ("STORE_METRIC", "Of each partition: labels `app`, `partition`")):
+        lines += [f"\n## {title}\n", "| name | type | what |", "|---|---|---|"]
+        for name, kind, what in re.findall(rf'^{macro}\(\w+, "(\S+)", "(\w+)", "(.*)"\)$', text, re.M):
+            lines.append(f"| `{name}` | {kind} | {what} |")
+    return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+
+
 # ---- TREE.md --------------------------------------------------------------------------------------------------------
 
 TREE_HEAD = """# Tree
@@ -94,7 +114,7 @@ def tree_page():
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
-PAGES = {"docs/guides/errors.md": errors_page, "docs/TREE.md": tree_page}
+PAGES = {"docs/guides/errors.md": errors_page, "docs/guides/metrics.md": metrics_page, "docs/TREE.md": tree_page}
 
 
 def main():

@@ -10,6 +10,8 @@
 
 struct front {
     struct router *router;
+    void (*metrics)(void *ctx, struct buf *text);
+    void *metrics_ctx;
     struct routes *routes;
     struct route_match match; /* of the request at hand; large, so not on the stack */
     struct err err;
@@ -28,6 +30,8 @@ struct front *front_create(const struct front_config *config)
 {
     struct front *front = mem_zalloc(sizeof *front);
     front->router = config->router;
+    front->metrics = config->metrics;
+    front->metrics_ctx = config->metrics_ctx;
     front->routes = routes_create();
     return front;
 }
@@ -136,6 +140,15 @@ static void answer_health(struct http_exchange *exchange, bool good, const char 
     http_reply(exchange, good ? 200 : 503, &type, 1, slice_cstr(words));
 }
 
+static void answer_metrics(const struct front *front, struct http_exchange *exchange)
+{
+    struct buf text = BUF_INIT;
+    front->metrics(front->metrics_ctx, &text);
+    struct http_header type = {SLICE("Content-Type"), SLICE("text/plain; version=0.0.4; charset=utf-8")};
+    http_reply(exchange, 200, &type, 1, buf_view(&text));
+    buf_fini(&text);
+}
+
 /* Is `method` a word of the list "GET, POST"? */
 static bool method_listed(const char *list, struct slice method)
 {
@@ -172,6 +185,11 @@ void front_on_request(void *ctx, struct http_exchange *exchange)
     if (slice_is(http->path, "/readyz"))
     {
         answer_health(exchange, front->ready, front->ready ? "ready\n" : "not ready\n");
+        return;
+    }
+    if (slice_is(http->path, "/metrics"))
+    {
+        answer_metrics(front, exchange);
         return;
     }
     struct route_match *match = &front->match;

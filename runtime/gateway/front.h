@@ -5,12 +5,15 @@
 #include "runtime/base/slice.h"
 #include "runtime/router/router.h"
 
+struct buf;
 struct front;
 struct http_exchange;
 struct routes;
 
 struct front_config {
     struct router *router;
+    void (*metrics)(void *ctx, struct buf *text); /* appends what /metrics answers */
+    void *metrics_ctx;
 };
 
 struct front *front_create(const struct front_config *config);

@@ -16,6 +16,7 @@
 #include "runtime/catalog/artifact.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
+#include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
@@ -773,6 +774,32 @@ static void part_stats(const struct app *app, uint32_t index, struct buf *json)
                (unsigned long long)stats.batches, (unsigned long long)stats.syncs,
                (unsigned long long)stats.bytes_written, (unsigned long long)stats.rows,
                (unsigned long long)stats.data_bytes, (unsigned long long)store_durable_seq(part->store));
+}
+
+void apps_metrics(const struct apps *apps, struct buf *stores)
+{
+    struct map_entry entry;
+    for (size_t place = 0; map_next(&apps->by_name, &place, &entry);)
+    {
+        const struct app *app = entry.value;
+        for (uint32_t i = 0; i < app->partitions; i++)
+        {
+            struct store_stats stats;
+            store_stats(app->parts[i].store, &stats);
+            struct metrics_store one = {
+                .app = app->name,
+                .partition = i,
+                .commits = stats.commits,
+                .conflicts = stats.conflicts,
+                .syncs = stats.syncs,
+                .bytes_written = stats.bytes_written,
+                .rows = stats.rows,
+                .data_bytes = stats.data_bytes,
+                .log_bytes = stats.log_bytes,
+            };
+            buf_append(stores, slice_make(&one, sizeof one));
+        }
+    }
 }
 
 void apps_stats(const struct apps *apps, struct buf *json)

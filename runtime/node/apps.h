@@ -49,6 +49,8 @@ struct store *apps_store(struct apps *apps, struct slice app, uint32_t partition
 struct metering *apps_metering(struct apps *apps, struct slice app, uint32_t partition);
 /* Appends a JSON array with the figures of each partition that is awake. */
 void apps_stats(const struct apps *apps, struct buf *json);
+/* The same for /metrics: appends a struct metrics_store for each partition that is awake. Names are borrowed. */
+void apps_metrics(const struct apps *apps, struct buf *stores);
 /* How many have no figures because they sleep. */
 size_t apps_asleep(const struct apps *apps);
 

@@ -25,6 +25,7 @@
 #include "runtime/node/apps.h"
 #include "runtime/node/usage.h"
 #include "runtime/observe/fnlog.h"
+#include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
@@ -195,6 +196,48 @@ static void port_stats(void *ctx, struct buf *json)
     buf_printf(json, ",\"apps_asleep\":%zu}", apps_asleep(node->apps));
 }
 
+static void port_metrics(void *ctx, struct buf *text)
+{
+    struct node *node = ctx;
+    struct invoke_stats invoke;
+    struct pool_stats pool;
+    struct gateway_stats http;
+    invoke_stats(node->engine, &invoke);
+    pool_stats(node->pool, &pool);
+    gateway_stats(node->public, &http);
+    struct metrics metrics = {
+        .invocations_started = invoke.started,
+        .invocations_succeeded = invoke.succeeded,
+        .invocations_failed = invoke.failed,
+        .invocations_refused = invoke.refused,
+        .invocations_remembered = invoke.remembered,
+        .conflicts = invoke.conflicts,
+        .invocations_in_flight = invoke.in_flight,
+        .workers = pool.workers,
+        .workers_busy = pool.workers_busy,
+        .zygotes = pool.zygotes,
+        .runs_queued = pool.queued,
+        .workers_started = pool.workers_started,
+        .worker_crashes = pool.crashes,
+        .run_timeouts = pool.timeouts,
+        .log_lines_dropped = pool.log_lines_dropped,
+        .http_connections = http.connections,
+        .http_accepted = http.accepted,
+        .http_refused = http.refused,
+        .http_requests = http.requests,
+        .http_malformed = http.malformed,
+        .http_aborted = http.aborted,
+        .http_bytes_in = http.bytes_in,
+        .http_bytes_out = http.bytes_out,
+        .apps_asleep = apps_asleep(node->apps),
+    };
+    struct buf stores = BUF_INIT;
+    apps_metrics(node->apps, &stores);
+    metrics_print(text, &metrics, (const struct metrics_store *)stores.data,
+                  stores.size / sizeof(struct metrics_store));
+    buf_fini(&stores);
+}
+
 /* ---- opening ---- */
 
 static void path_in_data(const struct node *node, const char *name, struct buf *path)
@@ -351,7 +394,8 @@ static enum status open_public(struct node *node, const char **address, struct e
     };
     char host[256];
     unsigned port = 0;
-    node->front = front_create(&(struct front_config){.router = node->router});
+    node->front = front_create(
+        &(struct front_config){.router = node->router, .metrics = port_metrics, .metrics_ctx = node});
     routes_rebuild(node);
     TRY(parse_address(config->listen, host, sizeof host, &port, err));
     TRY(gateway_open(&node->public, &gateway, err));

@@ -41,6 +41,18 @@ class Usage(Case):
         self.assertEqual(1, self.of(node, "add", "cold"))
         self.assertIn("COLD", node.cli("usage", "tiny").text)
 
+    def test_metrics_tell_what_the_node_has_done(self):
+        node = self.deployed(["add"])
+        for _ in range(3):
+            self.assert_ok(node.post("/tiny/add/x"))
+        self.assertEqual(404, node.post("/tiny/none").status)
+        reply = self.assert_ok(node.get("/metrics"))
+        self.assertTrue(reply.headers["content-type"].startswith("text/plain; version=0.0.4"))
+        seen = dict(line.rsplit(" ", 1) for line in reply.text.splitlines() if not line.startswith("#"))
+        self.assertEqual("3", seen["stead_invocations_succeeded_total"])
+        self.assertEqual("3", seen['stead_store_commits_total{app="tiny",partition="0"}'])
+        self.assertEqual("1", seen["stead_workers"])
+
 
 if __name__ == "__main__":
     main()
