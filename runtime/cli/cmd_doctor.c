@@ -49,24 +49,71 @@ static bool can_unshare(int flags)
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* What `strict` needs of namespaces depends on who runs the node: see sandbox_isolate(). */
+static void check_namespaces(struct report *report)
+{
+    bool root = geteuid() == 0;
+    bool pids = can_unshare(root ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID);
+    const char *words = root ? "a process namespace for each app; its code runs as a user of its own"
+                             : "user and process namespaces for each app, without root";
+    if (!pids && root)
+        words = "no process namespace: user code sees that other processes exist; it still has its own user";
+    if (!pids && !root)
+        words = "user namespaces are refused: apps with `sandbox: strict` cannot start. Run the node as "
+                "root, permit "
+                "user namespaces, or trust the code with `sandbox: none`";
+    say(report, "namespaces", pids, "%s", words);
+}
+
+/* What each version of landlock added, for workers. */
+static void check_landlock(struct report *report)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
+    if (abi < 1)
+    {
+        say(report, "landlock", false,
+            "not there: the workers' own user and the filter of system calls keep them from files");
+        return;
+    }
+    say(report, "landlock", true, "version %ld: no files%s%s", abi,
+        abi >= 4 ? ", no TCP" : "; TCP (4) is closed by the filter only",
+        abi >= 6 ? ", no signals to the outside" : "; signals (6) by namespace and filter only");
+}
+
+static void check_seccomp(struct report *report)
+{
+    bool there = access("/proc/sys/kernel/seccomp/actions_avail", R_OK) == 0;
+    say(report, "seccomp", there,
+        there ? "workers may use listed system calls only"
+              : "not there: apps with `sandbox: strict` cannot start; take a kernel with "
+                "CONFIG_SECCOMP_FILTER");
+}
+
+/* Stead limits by other means; this tells what a service manager could add around the node. */
+static void check_cgroups(struct report *report)
+{
+    char on = '0';
+    int fd = open("/proc/sys/kernel/sched_autogroup_enabled", O_RDONLY | O_CLOEXEC);
+    bool autogroup = fd >= 0 && read(fd, &on, 1) == 1 && on == '1';
+    if (fd >= 0) close(fd);
+    const char *found = "none";
+    if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0)
+        found = access("/sys/fs/cgroup/cgroup.subtree_control", W_OK) == 0 ? "version 2, writable"
+                                                                           : "version 2, not writable";
+    else if (access("/sys/fs/cgroup/memory", F_OK) == 0)
+        found = access("/sys/fs/cgroup/memory/cgroup.procs", W_OK) == 0 ? "version 1, writable"
+                                                                        : "version 1, not writable";
+    say(report, "cgroups", autogroup,
+        "%s; not used: memory is limited by rlimit, time by the node's clock, CPU is shared by session%s",
+        found, autogroup ? "" : ", which this kernel does not do (kernel.sched_autogroup_enabled)");
+}
+
 static void check_sandbox(struct report *report)
 {
-    bool namespaces = can_unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET);
-    say(report, "namespaces", namespaces,
-        namespaces ? "workers can have their own user, process, mount and network namespaces"
-                   : "user namespaces are not permitted: workers share the node's view of the machine");
-    long landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
-    say(report, "landlock", landlock > 0,
-        landlock > 0 ? "version %ld: workers reach no files but their own"
-                     : "not there (%ld): files are kept by other means",
-        landlock);
-    bool seccomp = access("/proc/sys/kernel/seccomp/actions_avail", R_OK) == 0;
-    say(report, "seccomp", seccomp, seccomp ? "system calls of workers can be filtered" : "not there");
-    bool v2 = access("/sys/fs/cgroup/cgroup.controllers", R_OK) == 0;
-    bool writable = access("/sys/fs/cgroup/cgroup.procs", W_OK) == 0;
-    say(report, "cgroups", v2 && writable, "%s, %s", v2 ? "version 2" : "version 1 or none",
-        writable ? "writable: memory and CPU of workers are limited there"
-                 : "not writable: rlimits and a watchdog take their place");
+    check_namespaces(report);
+    check_landlock(report);
+    check_seccomp(report);
+    check_cgroups(report);
 }
 
 static void check_limits(struct report *report)

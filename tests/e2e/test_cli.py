@@ -198,6 +198,8 @@ class Alone(Case):
 
     def test_doctor_and_sdk_need_no_node(self):
         self.assertIn("disk sync", self.run_stead("doctor").stdout)
+        for mechanism in ("namespaces", "landlock", "seccomp", "cgroups"):
+            self.assertIn(mechanism, self.run_stead("doctor").stdout)
         self.assertIn("-I", self.run_stead("sdk", "--cflags").stdout)
 
     def test_help_is_there_for_everything(self):
