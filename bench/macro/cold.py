@@ -1,4 +1,4 @@
-"""cold.py - from request to reply when everything is warm, when no worker is alive, when nothing is alive."""
+"""cold.py - from request to reply when all is warm, when no worker is alive, when nothing is, when the app sleeps."""
 # SPDX-License-Identifier: Apache-2.0
 import os
 import selectors
@@ -72,6 +72,10 @@ def _check(reply):
         raise RuntimeError(f"a cold request failed: {reply}")
 
 
+def _brief_asleep(stats):
+    return not any(app["app"].startswith("brief") for app in stats["apps"])
+
+
 def spawn(command, count):
     """Fork, exec, end: microseconds of each."""
     times = []
@@ -108,6 +112,9 @@ class Cases:
             if self.wanted("stead", "nothing", callers):
                 self.bench.until("no zygote", lambda w: w["zygotes"] == 0)
                 self.add("stead", "nothing", callers, ask(address, self.brief))
+            if self.wanted("stead", "asleep", callers):
+                self.bench.until("all brief apps asleep", _brief_asleep, part=None)
+                self.add("stead", "asleep", callers, ask(address, self.brief))
             if self.wanted("stead", "no_worker", callers):
                 one_by_one(address, self.lasting)  # their zygotes are up
                 self.bench.until("no worker", lambda w: w["workers"] == 0)
