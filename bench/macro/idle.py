@@ -1,7 +1,7 @@
 """idle.py - what costs memory while nothing happens: the daemon, a worker, a deployed function."""
 # SPDX-License-Identifier: Apache-2.0
 from macro.report import Report, note
-from macro.workers import FUNCTIONS, Bench, children, memory_kib
+from macro.workers import FUNCTIONS, Bench, leaves, memory_kib
 from harness.apps import compile_so
 
 FUNCTION_COUNT = 1000
@@ -40,8 +40,9 @@ def worker(bench):
     with bench.node.client() as client:
         for _ in range(CALLS):
             client.post("/many/nothing")
-    zygotes = [pid for pid in children(bench.node.process.pid) if children(pid)]
-    workers = [memory_kib(pid) for zygote in zygotes for pid in children(zygote)]
+    workers = [memory_kib(pid) for pid in leaves(bench.node.process.pid)]
+    if len(workers) != WORKERS:
+        raise RuntimeError(f"{WORKERS} workers were asked for, {len(workers)} processes are there")
     with bench.node.admin() as client:
         client.request("DELETE", "/v1/apps/many")
     _at_rest(bench)

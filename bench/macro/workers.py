@@ -97,6 +97,12 @@ def memory_kib(pid, field="Pss"):
     return int(re.search(rf"^{field}:\s+(\d+) kB", Path(path).read_text(), re.M).group(1))
 
 
+def leaves(pid):
+    """The processes below this one that have none below themselves: workers, whatever stands between."""
+    below = children(pid)
+    return [leaf for child in below for leaf in leaves(child)] if below else [pid]
+
+
 def children(pid):
     found = []
     for thread in Path(f"/proc/{pid}/task").iterdir():
