@@ -20,10 +20,9 @@ void commit_queue_fini(struct commit_queue *queue)
     LIST_FOREACH(link, &queue->spare) free(CONTAINER_OF(link, struct batch, link));
 }
 
-void commit_queue_push(struct commit_queue *queue, struct store_commit *commit)
+void commit_queue_push(struct commit_queue *queue, struct list *commits)
 {
-    list_init(&commit->link);
-    list_push_back(&queue->waiting, &commit->link);
+    list_splice_back(&queue->waiting, commits);
 }
 
 size_t commit_write_bytes(const struct store_commit *commit)

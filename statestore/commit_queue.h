@@ -30,7 +30,8 @@ struct commit_queue {
 
 void commit_queue_init(struct commit_queue *queue);
 void commit_queue_fini(struct commit_queue *queue);
-void commit_queue_push(struct commit_queue *queue, struct store_commit *commit);
+/* Takes all of `commits`, struct store_commit.link. */
+void commit_queue_push(struct commit_queue *queue, struct list *commits);
 static inline bool commit_queue_empty(const struct commit_queue *queue)
 {
     return list_empty(&queue->waiting);

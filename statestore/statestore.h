@@ -50,6 +50,7 @@ struct store_config {
     /* Called from the committer thread, also many times: completions wait, call store_reap() on the loop. */
     void (*wake)(void *ctx);
     void *wake_ctx;
+    bool corked; /* submissions wait for store_push(): its owner hands over those of a turn as one batch */
     bool unchecked; /* tests only: validation off, to prove that the checkers see it */
     struct store_fault *fault; /* tests only, NULL otherwise: see statestore/kv/kv.h */
     unsigned sabotage; /* tests only */
@@ -117,6 +118,8 @@ struct store_commit {
 void store_submit(struct store *store, struct store_commit *commit);
 /* Makes a checkpoint now: recovery begins here, older log may go. Blocks for the disk; any thread, one at a time. STORE_IO. */
 MUST_CHECK enum status store_checkpoint(struct store *store, struct err *err);
+/* Hands what was submitted to a corked store to the committer, all at once. */
+void store_push(struct store *store);
 /* The last committed sequence number that invocations may read, and the one that survives power loss. */
 uint64_t store_applied_seq(const struct store *store);
 uint64_t store_durable_seq(const struct store *store);

@@ -136,6 +136,7 @@ static struct store *store_make(const struct store_config *config, const struct 
     list_init(&made->published);
     list_init(&made->awaiting);
     list_init(&made->waiters);
+    list_init(&made->corked);
     list_init(&made->feeds);
     made->applied_seq = made->durable_seq = made->log_durable = identity->seq;
     return made;
@@ -235,6 +236,7 @@ enum status store_open(struct store **store, const struct store_config *config, 
 void store_close(struct store *store)
 {
     if (!store) return;
+    store_push(store);
     committer_stop(store);
     store_reap(store);
     CHECK(list_empty(&store->awaiting) && list_empty(&store->waiters) && list_empty(&store->feeds));
@@ -249,12 +251,19 @@ void store_submit(struct store *store, struct store_commit *commit)
     commit->status = STATUS_OK;
     commit->err = ERR_INIT;
     commit->told = store->reaped_batch;
+    list_init(&commit->link);
+    list_push_back(&store->corked, &commit->link);
+    if (!store->config.corked) store_push(store);
+}
+
+void store_push(struct store *store)
+{
+    if (list_empty(&store->corked)) return;
     pthread_mutex_lock(&store->lock);
     CHECK(!store->stopping);
-    bool idle = commit_queue_empty(&store->queue);
-    commit_queue_push(&store->queue, commit);
+    commit_queue_push(&store->queue, &store->corked);
     pthread_mutex_unlock(&store->lock);
-    if (idle) pthread_cond_signal(&store->work); /* without the lock, which the woken thread wants at once */
+    pthread_cond_signal(&store->work); /* without the lock, which the woken thread wants at once */
 }
 
 /* What the committer has published since the last time. */

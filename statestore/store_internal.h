@@ -68,6 +68,7 @@ struct store {
 
     /* The loop's alone. */
     struct list awaiting; /* batches whose `applied` ran, struct batch.link */
+    struct list corked; /* submitted and not pushed yet, struct store_commit.link */
     struct list waiters; /* struct store_waiter.link, by seq */
     struct list feeds; /* struct store_feed.link */
     uint64_t reaped_batch; /* number of the last batch whose `applied` ran */

@@ -142,6 +142,7 @@ static void write_row(struct admin_call *call, enum write_op op)
     change->commit.writes[0] = buf_view(&change->writes);
     list_init(&change->commit.link);
     store_submit(store, &change->commit);
+    store_push(store);
     buf_fini(&key);
 }
 

@@ -187,6 +187,7 @@ static void on_hand_over(struct loop_task *task, void *ctx)
         share->commit.writes[0] = buf_view(&share->writes);
         import->open++;
         store_submit(share->store, &share->commit);
+        store_push(share->store);
     }
     batch_end(import);
 }

@@ -17,6 +17,23 @@ static void tell_hook(void *ctx)
         output_gate_tell(CONTAINER_OF(link, struct invocation, over));
 }
 
+/* What a turn brought goes to the committer at once: as one batch, with one wake. */
+static void push_hook(void *ctx)
+{
+    struct invoke *engine = ctx;
+    struct list *link;
+    while ((link = list_pop_front(&engine->pushing)))
+        store_push(CONTAINER_OF(link, struct invoke_partition, pushing)->store);
+}
+
+void partition_submit(struct invoke_partition *partition, struct store_commit *commit)
+{
+    store_submit(partition->store, commit);
+    if (!list_empty(&partition->pushing)) return;
+    list_push_back(&partition->engine->pushing, &partition->pushing);
+    loop_want(partition->engine->loop, PHASE_COMMIT);
+}
+
 struct invoke *invoke_create(const struct invoke_config *config)
 {
     struct invoke *engine = mem_zalloc(sizeof *engine);
@@ -26,6 +43,8 @@ struct invoke *invoke_create(const struct invoke_config *config)
     engine->ident_high = prng_next(&engine->prng);
     engine->ident_low = prng_next(&engine->prng) >> 16; /* room to count */
     list_init(&engine->over);
+    list_init(&engine->pushing);
+    loop_on_turn(engine->loop, PHASE_COMMIT, push_hook, engine);
     loop_on_turn(engine->loop, PHASE_REPLY, tell_hook, engine);
     return engine;
 }
@@ -35,6 +54,7 @@ void invoke_destroy(struct invoke *engine)
     if (!engine) return;
     CHECK(engine->stats.in_flight == 0 && list_empty(&engine->over));
     loop_off_turn(engine->loop, PHASE_REPLY, tell_hook, engine);
+    loop_off_turn(engine->loop, PHASE_COMMIT, push_hook, engine);
     free(engine);
 }
 
@@ -94,7 +114,7 @@ static void on_expiry(struct loop_timer *timer, void *ctx)
         .applied = on_expiry_applied,
         .durable = on_expiry_over,
     };
-    store_submit(partition->store, &partition->expiry_commit);
+    partition_submit(partition, &partition->expiry_commit);
 }
 
 struct invoke_partition *invoke_partition_open(struct invoke *engine, struct store *store, uint32_t index,
@@ -107,6 +127,7 @@ struct invoke_partition *invoke_partition_open(struct invoke *engine, struct sto
     partition->count = count;
     partition->metering = metering_open(engine->loop, store);
     lanes_init(&partition->lanes);
+    list_init(&partition->pushing);
     loop_timer_init(&partition->expiry, on_expiry, partition);
     loop_timer_start(engine->loop, &partition->expiry, EXPIRY_FIRST_MS, EXPIRY_PERIOD_MS);
     return partition;
@@ -116,6 +137,7 @@ void invoke_partition_close(struct invoke_partition *partition)
 {
     CHECK(partition->in_flight == 0);
     loop_timer_stop(&partition->expiry);
+    list_remove(&partition->pushing);
     metering_flush(partition->metering);
     store_close(partition->store); /* runs the callbacks of what is under way */
     metering_close(partition->metering);

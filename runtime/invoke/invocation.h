@@ -17,6 +17,7 @@ struct invoke {
     struct prng prng;
     uint64_t ident_high, ident_low; /* the next id */
     struct invoke_stats stats;
+    struct list pushing; /* partitions whose submissions go to the committer in PHASE_COMMIT */
     struct list over; /* invocations whose outcome is told in PHASE_REPLY */
 };
 
@@ -27,6 +28,7 @@ struct invoke_partition {
     struct lanes lanes;
     struct map by_idempotency_key; /* record key -> the invocation in flight that will answer */
     struct metering *metering;
+    struct list pushing; /* the engine's */
     uint32_t in_flight;
     struct loop_timer expiry;
     struct store_commit expiry_commit;
@@ -94,3 +96,6 @@ struct invocation {
     struct wire_invoke frame; /* what `run` sends */
     struct wire_result result;
 };
+
+/* Hands a commit to the partition's store, at the end of the turn together with the others. */
+void partition_submit(struct invoke_partition *partition, struct store_commit *commit);

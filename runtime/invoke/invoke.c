@@ -429,7 +429,7 @@ static void invocation_commit(struct invocation *invocation)
         .durable = output_gate_on_durable,
     };
     invocation->committing = true;
-    store_submit(invocation->partition->store, &invocation->commit);
+    partition_submit(invocation->partition, &invocation->commit);
 }
 
 /* What the app may keep and send. */

@@ -178,6 +178,7 @@ void metering_flush(struct metering *metering)
             .durable = on_flushed,
         };
         store_submit(metering->store, &metering->commit);
+        store_push(metering->store);
     }
     buf_fini(&dirty);
 }

@@ -153,6 +153,7 @@ static enum status part_open(struct app *app, uint32_t index, const char *app_di
         .clock = app->apps->config.clock,
         .wake = on_store_wake,
         .wake_ctx = part,
+        .corked = true,
         .unchecked = app->apps->config.unchecked,
     };
     enum status status = store_open(&part->store, &config, err);

@@ -93,7 +93,8 @@ static int setup_partition(void **state, uint32_t index, uint32_t count)
     assert_non_null(mkdtemp(fx->dir));
     assert_int_equal(loop_create(&fx->loop, clock_real(), &err), STATUS_OK);
     loop_task_init(&fx->reap, on_reap, fx);
-    struct store_config config = {.dir = fx->dir, .clock = clock_real(), .wake = on_wake, .wake_ctx = fx};
+    struct store_config config = {
+        .dir = fx->dir, .clock = clock_real(), .wake = on_wake, .wake_ctx = fx, .corked = true};
     assert_int_equal(store_open(&fx->store, &config, &err), STATUS_OK);
     fx->engine = invoke_create(&(struct invoke_config){.loop = fx->loop, .clock = clock_real(), .seed = 1});
     fx->partition = invoke_partition_open(fx->engine, fx->store, index, count);
