@@ -30,12 +30,15 @@ struct sandbox_config {
     uint32_t uid;
     uint32_t gid;
     uint64_t memory_bytes; /* data of a worker (heap, private mappings) in all; 0: no limit */
+    uint64_t address_bytes; /* all that a worker maps, the state included; 0: no limit */
 };
 
 enum {
     SANDBOX_UID_FIRST = 0x7ead0000, /* 65,536 users that nobody else uses, one for each app by its hash */
     SANDBOX_UID = 65534, /* "nobody": owns no file */
     SANDBOX_FILES_MAX = 64, /* descriptors of one worker */
+    SANDBOX_PROCESSES_MAX = 4352, /* of one app, when its initialisers fork: more than a zygote has workers */
+    SANDBOX_STACK_BYTES = 8 * 1024 * 1024, /* as systems have it; a function cannot move it */
 };
 
 /* The user that an app's processes run as when the daemon is root. Always the same for the same name. */
@@ -54,8 +57,16 @@ MUST_CHECK enum status sandbox_enter_worker(const struct sandbox_config *config,
 /* Moves the worker's memory limit within the one that it entered with (0: back to that): functions of one app have
  * their own limits. In all, as memory_bytes is. */
 void sandbox_limit_memory(uint64_t data_bytes);
-/* Data that this process has now: what limits for user code are counted on top of. 0 when the system does not tell. */
-uint64_t sandbox_data_bytes(void);
+/* What this process has mapped now: limits for user code are counted on top of it. Zeros when the system does not tell. The
+ * descriptor is opened before the sandbox is entered, where nothing can be opened; -1 is taken, too. */
+struct sandbox_usage {
+    uint64_t data_bytes;
+    uint64_t address_bytes;
+};
+int sandbox_usage_open(void);
+void sandbox_usage_read(int fd, struct sandbox_usage *usage);
+/* Ends this process's claim to more data than that, for ever: it and what it forks. */
+MUST_CHECK enum status sandbox_cap_memory(uint64_t data_bytes, struct err *err);
 /* Closes every descriptor from `first` up. */
 void sandbox_close_from(int first);
 

@@ -158,7 +158,9 @@ static enum status limit(int resource, uint64_t soft, uint64_t hard, const char 
     return err_errno(err, STATUS_PERMISSION_DENIED, errno, "set limit %s", name);
 }
 
-/* Memory by RLIMIT_DATA, not RLIMIT_AS: the state is mapped with far more address space than memory. */
+/* Memory by RLIMIT_DATA: the state is mapped with far more address space than memory. What the kernel does not count as
+ * data (shared and growing mappings, page tables of what is only looked at) is bounded by the address space on top of
+ * what was mapped before user code ran. */
 static enum status limit_worker(const struct sandbox_config *config, struct err *err)
 {
     /* No core files: they would fill the disk, with other people's rows in them. */
@@ -166,8 +168,11 @@ static enum status limit_worker(const struct sandbox_config *config, struct err 
     /* No file grows by its hand; sockets and pipes are not concerned. */
     TRY(limit(RLIMIT_FSIZE, 0, 0, "fsize", err));
     TRY(limit(RLIMIT_NOFILE, SANDBOX_FILES_MAX, SANDBOX_FILES_MAX, "nofile", err));
+    TRY(limit(RLIMIT_STACK, SANDBOX_STACK_BYTES, SANDBOX_STACK_BYTES, "stack", err));
     if (config->memory_bytes)
         TRY(limit(RLIMIT_DATA, config->memory_bytes, config->memory_bytes, "data", err));
+    if (config->address_bytes)
+        TRY(limit(RLIMIT_AS, config->address_bytes, config->address_bytes, "address space", err));
     /* No fork bomb. The count is per user and so shared by all workers of the node, but nought is nought: whoever
      * has this limit cannot make a process or a thread, however many others there are. */
     if (config->profile == SANDBOX_STRICT) TRY(limit(RLIMIT_NPROC, 0, 0, "nproc", err));
@@ -185,15 +190,28 @@ void sandbox_limit_memory(uint64_t data_bytes)
     (void)setrlimit(RLIMIT_DATA, &now);
 }
 
-uint64_t sandbox_data_bytes(void)
+int sandbox_usage_open(void)
 {
-    unsigned long pages[7] = {0};
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (!file) return 0;
-    int count = fscanf(file, "%lu %lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3],
-                       &pages[4], &pages[5], &pages[6]);
-    fclose(file);
-    return count == 7 ? (uint64_t)pages[5] * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    return open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
+void sandbox_usage_read(int fd, struct sandbox_usage *usage)
+{
+    char text[256] = {0};
+    unsigned long pages[6];
+    *usage = (struct sandbox_usage){0};
+    if (fd < 0 || pread(fd, text, sizeof text - 1, 0) <= 0) return;
+    if (sscanf(text, "%lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3], &pages[4],
+               &pages[5]) != 6)
+        return;
+    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    *usage =
+        (struct sandbox_usage){.data_bytes = pages[5] * page_bytes, .address_bytes = pages[0] * page_bytes};
+}
+
+enum status sandbox_cap_memory(uint64_t data_bytes, struct err *err)
+{
+    return limit(RLIMIT_DATA, data_bytes, data_bytes, "data", err);
 }
 
 /* ---- what it may open ---- */
@@ -289,6 +307,8 @@ enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t pare
         TRY(drop_capabilities(err));
     TRY(die_with(parent, err));
     TRY(limit(RLIMIT_CORE, 0, 0, "core", err));
+    TRY(limit(RLIMIT_FSIZE, 0, 0, "fsize", err));
+    TRY(limit(RLIMIT_NPROC, SANDBOX_PROCESSES_MAX, SANDBOX_PROCESSES_MAX, "nproc", err));
     TRY(no_new_privileges(err));
     TRY(enter_landlock(zygote_readable, sizeof zygote_readable / sizeof *zygote_readable, err));
     struct seccomp_filter filter;

@@ -29,9 +29,22 @@ void sandbox_limit_memory(uint64_t data_bytes)
     (void)data_bytes; /* no mechanism: `none` promises no limit here */
 }
 
-uint64_t sandbox_data_bytes(void)
+int sandbox_usage_open(void)
 {
-    return 0;
+    return -1;
+}
+
+void sandbox_usage_read(int fd, struct sandbox_usage *usage)
+{
+    (void)fd; /* no mechanism, see above */
+    *usage = (struct sandbox_usage){0};
+}
+
+enum status sandbox_cap_memory(uint64_t data_bytes, struct err *err)
+{
+    (void)data_bytes; /* the same */
+    (void)err;
+    return STATUS_OK;
 }
 
 void sandbox_close_from(int first)

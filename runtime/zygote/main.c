@@ -36,6 +36,8 @@ enum {
     WORKERS_MAX = 4096,
     /* Data that the SDK needs beside what user code allocates: frames with the largest body, in and out. */
     SDK_DATA_BYTES = 48 * 1024 * 1024,
+    LOADED_BYTES = 1024 * 1024 * 1024, /* what libraries and initialisers of user code may have */
+    MAPPED_BYTES = 32 * 1024 * 1024, /* that are no data: stacks, moves of large blocks */
 };
 
 struct zygote_worker {
@@ -238,9 +240,11 @@ static enum status receive_setup(struct control_setup *setup, struct err *err)
 }
 
 /* Limits of user code count from what the process has after loading. */
-static void set_memory_limits(struct app *app)
+static void set_memory_limits(struct app *app, int usage_fd)
 {
-    uint64_t base = sandbox_data_bytes() + SDK_DATA_BYTES;
+    struct sandbox_usage usage;
+    sandbox_usage_read(usage_fd, &usage);
+    uint64_t base = usage.data_bytes + SDK_DATA_BYTES;
     uint64_t largest = 0;
     bool unlimited = app->setup.function_count == 0;
     for (size_t i = 0; i < app->setup.function_count; i++)
@@ -256,6 +260,23 @@ static void set_memory_limits(struct app *app)
     }
     app->sandbox = app->setup.sandbox;
     app->sandbox.memory_bytes = unlimited ? 0 : largest;
+    if (!unlimited && usage.address_bytes)
+        app->sandbox.address_bytes = usage.address_bytes + largest + MAPPED_BYTES;
+}
+
+/* Initialisers of user code have no limit of their own in the manifest; this one holds whatever they do. */
+static enum status cap_loading(const struct control_setup *setup, int usage_fd, struct err *err)
+{
+    struct sandbox_usage usage;
+    sandbox_usage_read(usage_fd, &usage);
+    uint64_t largest = 0;
+    for (size_t i = 0; i < setup->function_count; i++)
+    {
+        if (!setup->functions[i].memory_bytes) return STATUS_OK;
+        if (setup->functions[i].memory_bytes > largest) largest = setup->functions[i].memory_bytes;
+    }
+    if (setup->function_count == 0 || setup->sandbox.profile == SANDBOX_NONE) return STATUS_OK;
+    return sandbox_cap_memory(usage.data_bytes + SDK_DATA_BYTES + largest + LOADED_BYTES, err);
 }
 
 static enum status load(struct app *app, bool with_state, struct err *err)
@@ -267,6 +288,8 @@ static enum status load(struct app *app, bool with_state, struct err *err)
     if (with_state) TRY(stead__snapshot_open(&app->snapshot, ZYGOTE_FD_DATA, err));
     int copy = -1;
     TRY(loader_copy(ZYGOTE_FD_ARTIFACT, setup->artifact, &copy, err));
+    int usage = sandbox_usage_open();
+    TRY(cap_loading(setup, usage, err));
     TRY(sandbox_enter_zygote(&setup->sandbox, parent, err));
 
     for (size_t i = 0; i < setup->env_count; i++) putenv((char *)setup->env[i]);
@@ -276,7 +299,8 @@ static enum status load(struct app *app, bool with_state, struct err *err)
     close(ZYGOTE_FD_ARTIFACT);
     for (size_t i = 0; i < setup->function_count; i++)
         (void)map_put(&app->functions, slice_cstr(setup->functions[i].name), (void *)(uintptr_t)(i + 1));
-    set_memory_limits(app);
+    set_memory_limits(app, usage);
+    close(usage);
     return STATUS_OK;
 }
 
