@@ -14,10 +14,12 @@
 #include "runtime/base/bounds.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/check.h"
+#include "runtime/worker/deployment.h"
 
 enum {
     REPORT_MS = 1000, /* for the zygote to tell how a worker died, before we go on without */
     INSIST_MS = 20, /* for a worker to end by itself at its deadline */
+    FRAME_MEMORY_BYTES = 48 * 1024 * 1024, /* that the SDK has beside the function's own memory */
     LOG_LINE_COST = 64, /* bytes of the log budget beside its text, so that empty lines are not free */
 };
 
@@ -46,6 +48,19 @@ static void on_output_line(void *ctx, struct slice line)
 
 /* ---- the beginning ---- */
 
+/* What a worker sends was in its memory before. */
+static size_t frame_bytes_max(const struct pool_deployment *deployment)
+{
+    uint64_t largest = 0;
+    for (size_t i = 0; i < deployment->function_count; i++)
+    {
+        uint64_t bytes = deployment->functions[i].memory_bytes;
+        if (!bytes) return SIZE_MAX; /* a function without a limit */
+        if (bytes > largest) largest = bytes;
+    }
+    return (size_t)largest + FRAME_MEMORY_BYTES;
+}
+
 enum status worker_start(struct pool_deployment *deployment, struct loop *loop, struct zygote *zygote,
                          uint64_t number, uint32_t start_timeout_ms, struct worker **out, struct err *err)
 {
@@ -67,6 +82,7 @@ enum status worker_start(struct pool_deployment *deployment, struct loop *loop, 
 
     int peer = -1, writer = -1;
     enum status status = worker_link_open(loop, &link_handler, worker, &worker->wire, &peer, err);
+    if (status == STATUS_OK) worker_link_limit(worker->wire, frame_bytes_max(deployment));
     if (status == STATUS_OK)
         status = output_open(loop, on_output_line, worker, &worker->output, &writer, err);
     if (status == STATUS_OK) status = zygote_spawn(zygote, number, peer, writer, err);
@@ -220,6 +236,13 @@ static void on_link_result(void *ctx, const struct wire_result *result)
     {
         worker_kill(worker, STATUS_FUNCTION_PROTOCOL,
                     "the worker sent a result for a run that it was not at");
+        return;
+    }
+    if (result->body.size > BOUND_REPLY_BODY_BYTES_MAX) /* the SDK does not send such */
+    {
+        worker_kill(worker, STATUS_FUNCTION_PROTOCOL,
+                    "the worker sent a reply of %zu bytes; at most %llu are allowed", result->body.size,
+                    BOUND_REPLY_BODY_BYTES_MAX);
         return;
     }
     leave(worker, run);

@@ -26,6 +26,7 @@ struct worker_link {
     size_t taken;
     struct buf out; /* from `written` on not yet written */
     size_t written;
+    size_t frame_bytes_max; /* of what it sends */
     bool muted;
     bool ended; /* on_end was called or is not wanted any more */
 };
@@ -106,6 +107,10 @@ static void handle_frames(struct worker_link *link)
         size_t need;
         bool whole;
         enum status status = wire_frame_next(rest, &payload, &need, &whole, &err);
+        if (status == STATUS_OK && need > link->frame_bytes_max)
+            status = err_set(&err, STATUS_FUNCTION_PROTOCOL,
+                             "a frame of %zu bytes is announced; at most %zu fit the worker's memory", need,
+                             link->frame_bytes_max);
         if (status == STATUS_OK && !whole) break;
         if (status == STATUS_OK)
         {
@@ -189,6 +194,7 @@ enum status worker_link_open(struct loop *loop, const struct worker_link_handler
         return err_errno(err, STATUS_NO_RESOURCES, errno, "make a socket pair");
     struct worker_link *link = mem_zalloc(sizeof *link);
     link->socket = ends[0];
+    link->frame_bytes_max = SIZE_MAX; /* the protocol's own limit holds */
     link->handler = handler;
     link->ctx = ctx;
     enum status status = loop_watch_open(loop, ends[0], on_ready, link, &link->watch, err);
@@ -203,6 +209,11 @@ enum status worker_link_open(struct loop *loop, const struct worker_link_handler
     *peer = ends[1];
     *out = link;
     return STATUS_OK;
+}
+
+void worker_link_limit(struct worker_link *link, size_t frame_bytes_max)
+{
+    link->frame_bytes_max = frame_bytes_max;
 }
 
 void worker_link_mute(struct worker_link *link)

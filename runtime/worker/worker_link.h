@@ -30,6 +30,9 @@ void worker_link_send(struct worker_link *link, const struct wire_invoke *messag
 void worker_link_flush(struct worker_link *link);
 /* Bytes that the worker has not taken from us yet. */
 size_t worker_link_backlog(const struct worker_link *link);
+/* Larger frames of the worker are a breach of the protocol, told as soon as they are announced: nobody can make us hold
+ * more than its own memory could. */
+void worker_link_limit(struct worker_link *link, size_t frame_bytes_max);
 /* Nothing is read any more: the worker is condemned. */
 void worker_link_mute(struct worker_link *link);
 /* Reads what a dead worker has left behind. */
