@@ -43,5 +43,8 @@ enum status wire_result_decode(struct slice payload, struct wire_result *message
     message->peak_kib = (uint32_t)mp_uint(&from, UINT32_MAX);
     message->rows_read = (uint32_t)mp_uint(&from, UINT32_MAX);
     message->bytes_read = mp_uint(&from, UINT64_MAX);
-    return mp_close(&from, "result", err);
+    TRY(mp_close(&from, "result", err));
+    if (message->outcome == WIRE_OUTCOME_STATUS && message->status == STATUS_OK)
+        return err_set(err, STATUS_FUNCTION_PROTOCOL, "result message: a failure without its status");
+    return STATUS_OK;
 }
