@@ -19,6 +19,20 @@ static const char *text(const json_t *object, const char *name)
     return value ? value : "";
 }
 
+/* What a function says can neither look like lines of others nor steer the terminal. */
+static void print_harmless(const char *words)
+{
+    for (; *words; words++)
+    {
+        unsigned char byte = (unsigned char)*words;
+        if ((byte < ' ' && byte != '\t') || byte == 0x7f)
+            printf("\\x%02x", byte);
+        else
+            putchar(byte);
+    }
+    putchar('\n');
+}
+
 static void show_json(struct slice bytes)
 {
     json_t *line = json_loadb(bytes.data, bytes.size, 0, NULL);
@@ -33,8 +47,11 @@ static void show_json(struct slice bytes)
         printf("%s.%03d       (%lld lines left out: this end was too slow)\n", clock, (int)(time_ms % 1000),
                (long long)dropped);
     else
-        printf("%s.%03d %-5s %s/%s %s %s\n", clock, (int)(time_ms % 1000), text(line, "level"),
-               text(line, "app"), text(line, "function"), text(line, "invocation"), text(line, "text"));
+    {
+        printf("%s.%03d %-5s %s/%s %s ", clock, (int)(time_ms % 1000), text(line, "level"), text(line, "app"),
+               text(line, "function"), text(line, "invocation"));
+        print_harmless(text(line, "text"));
+    }
     json_decref(line);
 }
 
