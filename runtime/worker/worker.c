@@ -418,7 +418,8 @@ static void on_link_end(void *ctx, enum status status, const struct err *err)
         worker_kill(worker, STATUS_FUNCTION_PROTOCOL, "%s", err_text(err));
         return;
     }
-    if (worker->gone || worker->state == WORKER_DYING) return;
+    /* One that was never born is dead while its link still stands. */
+    if (worker->gone || worker->state == WORKER_DYING || worker->state == WORKER_DEAD) return;
     /* Mostly because it is ending, which its pidfd tells in a moment; else it has cut itself off. */
     expect_death(worker);
     loop_timer_start(worker->loop, &worker->timer, REPORT_MS, 0);
