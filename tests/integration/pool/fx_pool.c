@@ -190,3 +190,23 @@ enum status fx_probe(struct fx_pool *fx, char text[1024])
     while (!probe.done) loop_turn(fx->loop, true);
     return probe.status;
 }
+
+static void collect(pid_t pid, struct fx_family *family)
+{
+    if (family->count == FX_FAMILY_MAX) return;
+    family->all[family->count++] = pid;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file) return;
+    int child;
+    while (fscanf(file, "%d", &child) == 1) collect(child, family);
+    fclose(file);
+}
+
+struct fx_family fx_family(struct fx_pool *fx)
+{
+    struct fx_family family = {.count = 0};
+    collect(fx_zygote(fx), &family);
+    return family;
+}

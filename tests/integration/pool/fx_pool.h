@@ -58,6 +58,14 @@ void fx_wait(struct fx_pool *fx, struct fx_run *run);
 void fx_do(struct fx_pool *fx, struct fx_run *run, const char *function, const char *body);
 /* The process id of the zygote; 0 when there is none. */
 pid_t fx_zygote(struct fx_pool *fx);
+/* The zygote, then all that descend from it, by the numbers that this process knows them by: what a worker says of itself
+ * is its number in its own namespace. */
+enum { FX_FAMILY_MAX = 16 };
+struct fx_family {
+    pid_t all[FX_FAMILY_MAX];
+    int count;
+};
+struct fx_family fx_family(struct fx_pool *fx);
 /* The text of the run has this part. */
 void fx_expect_text(const struct fx_run *run, const char *part);
 /* The outcome of the trial load; words into `text`. */

@@ -287,11 +287,13 @@ static void the_processes_of_an_app_are_a_session_of_their_own(void **state)
     struct fx_pool fx;
     fx_pool_open(&fx, "faults", fx_faults);
     struct fx_run run;
-    fx_do(&fx, &run, "pid", "");
-    pid_t worker = (pid_t)strtol(run.text, NULL, 10);
-    assert_true(worker > 0);
+    fx_do(&fx, &run, "ok", "");
+    struct fx_family family = fx_family(&fx);
+    assert_true(family.count >= 2);
+    pid_t worker = family.all[family.count - 1], maker = family.all[family.count - 2];
     assert_int_not_equal(getsid(worker), getsid(0));
     assert_int_not_equal(getsid(worker), worker);
+    assert_int_equal(getsid(worker), getsid(maker));
     fx_pool_close(&fx);
 }
 

@@ -19,25 +19,6 @@
 
 enum { PROCESSES = 4 }; /* the zygote's two and two workers */
 
-struct told {
-    pid_t all[PROCESSES];
-    int count;
-};
-
-/* `pid` and all that descend from it. */
-static void collect(pid_t pid, struct told *told)
-{
-    if (told->count == PROCESSES) return;
-    told->all[told->count++] = pid;
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    FILE *file = fopen(path, "r");
-    if (!file) return;
-    int child;
-    while (fscanf(file, "%d", &child) == 1) collect(child, told);
-    fclose(file);
-}
-
 static bool two_spin(struct fx_pool *fx)
 {
     struct pool_stats stats;
@@ -58,8 +39,7 @@ static _Noreturn void be_daemon(int out, pid_t test)
         fx_submit(&fx, &runs[i]);
     }
     fx_until(&fx, two_spin);
-    struct told told = {0};
-    collect(fx_zygote(&fx), &told);
+    struct fx_family told = fx_family(&fx);
     (void)!write(out, &told, sizeof told);
     for (;;) loop_turn(fx.loop, true);
 }
@@ -80,7 +60,7 @@ static void after_kill_of_the_daemon_its_processes_die(void **state)
     assert_true(daemon >= 0);
     if (daemon == 0) be_daemon(ends[1], test);
     close(ends[1]);
-    struct told told;
+    struct fx_family told;
     assert_int_equal(read(ends[0], &told, sizeof told), sizeof told);
     close(ends[0]);
     assert_int_equal(told.count, PROCESSES);
