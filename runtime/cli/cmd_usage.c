@@ -10,12 +10,14 @@ static long long number(const json_t *row, const char *name)
     return (long long)json_integer_value(json_object_get(row, name));
 }
 
+/* What a bill and a look at it need; --json has every meter. */
 static void show(const json_t *rows, bool priced)
 {
-    static const char *const heads[] = {"DAY",  "APP",    "FUNCTION", "RUNS", "FAILED",
-                                        "COLD", "CPU ms", "GB s",     NULL};
-    static const char *const priced_heads[] = {"DAY",  "APP",    "FUNCTION", "RUNS",  "FAILED",
-                                               "COLD", "CPU ms", "GB s",     "PRICE", NULL};
+    static const char *const heads[] = {"DAY",     "APP",    "FUNCTION", "RUNS",     "FAILED", "COLD",
+                                        "WALL ms", "CPU ms", "PEAK MB",  "ROWS R/W", "GB s",   NULL};
+    static const char *const priced_heads[] = {"DAY",  "APP",     "FUNCTION", "RUNS",    "FAILED",
+                                               "COLD", "WALL ms", "CPU ms",   "PEAK MB", "ROWS R/W",
+                                               "GB s", "PRICE",   NULL};
     struct table table;
     table_init(&table, priced ? priced_heads : heads);
     size_t index;
@@ -28,7 +30,10 @@ static void show(const json_t *rows, bool priced)
         table_cell(&table, "%lld", number(row, "invocations"));
         table_cell(&table, "%lld", number(row, "failures"));
         table_cell(&table, "%lld", number(row, "cold"));
+        table_cell(&table, "%lld", number(row, "wall_us") / 1000);
         table_cell(&table, "%lld", number(row, "cpu_us") / 1000);
+        table_cell(&table, "%.1f", (double)number(row, "peak_kib") / 1024);
+        table_cell(&table, "%lld/%lld", number(row, "rows_read"), number(row, "rows_written"));
         table_cell(&table, "%.3f", json_number_value(json_object_get(row, "gb_seconds")));
         if (priced) table_cell(&table, "%.4f", json_number_value(json_object_get(row, "price")));
     }

@@ -7,7 +7,7 @@
 
 #include "runtime/base/buf.h"
 
-enum { TABLE_COLUMNS_MAX = 8 };
+enum { TABLE_COLUMNS_MAX = 16 };
 
 /* Cells are collected, then printed in columns as wide as their widest cell. */
 struct table {

@@ -369,6 +369,7 @@ static void meter_run(struct invocation *invocation, const struct wire_result *r
     usage.of[METER_mb_us] = (uint64_t)result->run_us * invocation->function->memory_mb;
     usage.of[METER_rows_read] = result->rows_read;
     usage.of[METER_bytes_read] = result->bytes_read;
+    usage.of[METER_peak_kib] = result->peak_kib;
     metering_add(invocation->partition->metering, function_name(invocation), &usage);
 }
 

@@ -16,6 +16,7 @@ struct running {
     uint32_t day;
     struct meter_sums sums;
     bool dirty;
+    bool told; /* by the scan under way */
     struct buf key; /* of the row; made anew each day */
 };
 
@@ -116,7 +117,7 @@ void metering_add(struct metering *metering, struct slice function, const struct
 void metering_subtract(struct metering *metering, struct slice function, const struct meter_sums *usage)
 {
     struct running *running = running_of(metering, function);
-    for (int i = 0; i < METER_COUNT; i++) running->sums.of[i] -= usage->of[i];
+    meter_subtract(&running->sums, usage);
     touched(metering, running);
 }
 
@@ -198,17 +199,29 @@ static bool on_row(void *ctx, struct slice key, struct slice value)
     uint32_t day;
     struct meter_sums sums;
     if (!meter_key_split(key, &function, &day) || !meter_decode(value, &sums)) return true;
-    const struct running *running = map_get(&scan->metering->by_function, function);
-    scan->row(scan->ctx, function, day, running && running->day == day ? &running->sums : &sums);
+    struct running *running = map_get(&scan->metering->by_function, function);
+    bool runs = running && running->day == day;
+    if (runs) running->told = true;
+    scan->row(scan->ctx, function, day, runs ? &running->sums : &sums);
     return true;
 }
 
 enum status metering_scan(struct metering *metering, metering_row_fn row, void *ctx, struct err *err)
 {
     struct scan scan = {metering, row, ctx};
+    struct map_entry entry;
+    for (size_t place = 0; map_next(&metering->by_function, &place, &entry);)
+        ((struct running *)entry.value)->told = false;
     const uint8_t low = SPACE_METERS, high = SPACE_METERS + 1;
     struct store_snapshot *snapshot = store_snapshot_take(metering->store);
     enum status status = store_scan(snapshot, slice_make(&low, 1), slice_make(&high, 1), on_row, &scan, err);
     store_snapshot_release(metering->store, snapshot);
-    return status;
+    if (status != STATUS_OK) return status;
+    /* What only read has no row before the next flush. */
+    for (size_t place = 0; map_next(&metering->by_function, &place, &entry);)
+    {
+        const struct running *running = entry.value;
+        if (!running->told) row(ctx, running->function, running->day, &running->sums);
+    }
+    return STATUS_OK;
 }

@@ -6,10 +6,13 @@
 
 static const struct {
     const char *name, *unit, *text;
+    bool peak;
 } meters[METER_COUNT] = {
-#define METER(field, name, unit, text) {name, unit, text},
+#define METER(field, name, unit, text) {name, unit, text, false},
+#define METER_PEAK(field, name, unit, text) {name, unit, text, true},
 #include "runtime/observe/meters.def"
 #undef METER
+#undef METER_PEAK
 };
 
 const char *meter_name(int meter)
@@ -32,7 +35,19 @@ const char *meter_text(int meter)
 
 void meter_add(struct meter_sums *sums, const struct meter_sums *more)
 {
-    for (int i = 0; i < METER_COUNT; i++) sums->of[i] += more->of[i];
+    for (int i = 0; i < METER_COUNT; i++)
+    {
+        if (!meters[i].peak)
+            sums->of[i] += more->of[i];
+        else if (sums->of[i] < more->of[i])
+            sums->of[i] = more->of[i];
+    }
+}
+
+void meter_subtract(struct meter_sums *sums, const struct meter_sums *less)
+{
+    for (int i = 0; i < METER_COUNT; i++)
+        if (!meters[i].peak) sums->of[i] -= less->of[i];
 }
 
 enum { DAY_BYTES = 4, NUMBER_BYTES = 8 };

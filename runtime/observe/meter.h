@@ -12,8 +12,10 @@
 
 enum {
 #define METER(field, name, unit, text) METER_##field,
+#define METER_PEAK METER
 #include "runtime/observe/meters.def"
 #undef METER
+#undef METER_PEAK
     METER_COUNT
 };
 
@@ -26,7 +28,10 @@ const char *meter_name(int meter);
 const char *meter_unit(int meter);
 const char *meter_text(int meter);
 
+/* Of a peak the larger one stays. */
 void meter_add(struct meter_sums *sums, const struct meter_sums *more);
+/* Takes back what was added; peaks stay. */
+void meter_subtract(struct meter_sums *sums, const struct meter_sums *less);
 
 /* Days since 1970, UTC. */
 static inline uint32_t meter_day(uint64_t wall_ms)

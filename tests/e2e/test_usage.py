@@ -12,8 +12,8 @@ from harness.case import Case, main
 
 
 class Usage(Case):
-    def deployed(self, functions):
-        node = self.make_node()
+    def deployed(self, functions, **options):
+        node = self.make_node(**options)
         node.deploy(make_app(self.make_dir(), "tiny", SOURCE, functions))
         return node
 
@@ -40,6 +40,26 @@ class Usage(Case):
         self.assertEqual(10, self.of(node, "add", "invocations"))
         self.assertEqual(1, self.of(node, "add", "cold"))
         self.assertIn("COLD", node.cli("usage", "tiny").text)
+
+    def test_a_bill_has_the_time_the_memory_the_rows_and_the_price(self):
+        flags = ["--price.per_million_invocations=1000000", "--price.per_gb_second=100000"]
+        node = self.deployed([{"name": "slow", "memory_mb": 100}, "get"], flags=flags)
+        self.assert_ok(node.post("/tiny/slow/x?ms=30"))
+        for _ in range(2):
+            self.assert_ok(node.post("/tiny/get/x"))
+        (slow,) = [row for row in node.cli("usage", "tiny", "--json").json["usage"] if row["function"] == "slow"]
+        self.assertGreaterEqual(slow["wall_us"], 30000)
+        self.assertLess(slow["cpu_us"], slow["wall_us"])
+        self.assertEqual(100 * slow["wall_us"], slow["mb_us"])
+        self.assertGreater(slow["peak_kib"], 100)  # of the process, whatever it is
+        self.assertEqual((0, 1), (slow["rows_read"], slow["rows_written"]))
+        self.assertGreater(slow["bytes_written"], 0)
+        self.assertEqual(0, slow["messages"])
+        self.assertAlmostEqual(1 + 100000 * slow["gb_seconds"], slow["price"], delta=0.1)
+        self.assertEqual(2, self.of(node, "get", "bytes_read"))  # the one digit, twice
+        table = node.cli("usage", "tiny").text
+        for word in ("WALL", "CPU", "PEAK", "ROWS", "0/1", "PRICE", f"{slow['price']:.4f}"):
+            self.assertIn(word, table)
 
     def test_metrics_tell_what_the_node_has_done(self):
         node = self.deployed(["add"])

@@ -32,6 +32,21 @@ static void a_row_of_fewer_meters_has_zeros_for_the_newer_ones(void **state)
     assert_false(meter_decode(slice_make(row, 15), &sums));
 }
 
+static void of_a_peak_the_largest_one_stays(void **state)
+{
+    (void)state;
+    struct meter_sums sums = {{0}};
+    const struct meter_sums large = {.of = {[METER_wall_us] = 5, [METER_peak_kib] = 900}};
+    const struct meter_sums small = {.of = {[METER_wall_us] = 7, [METER_peak_kib] = 800}};
+    meter_add(&sums, &large);
+    meter_add(&sums, &small);
+    assert_int_equal(sums.of[METER_wall_us], 12);
+    assert_int_equal(sums.of[METER_peak_kib], 900);
+    meter_subtract(&sums, &large);
+    assert_int_equal(sums.of[METER_wall_us], 7);
+    assert_int_equal(sums.of[METER_peak_kib], 900);
+}
+
 static void keys_order_a_functions_days(void **state)
 {
     (void)state;
@@ -54,6 +69,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_come_back_as_they_were_written),
         cmocka_unit_test(a_row_of_fewer_meters_has_zeros_for_the_newer_ones),
+        cmocka_unit_test(of_a_peak_the_largest_one_stays),
         cmocka_unit_test(keys_order_a_functions_days),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
