@@ -304,6 +304,7 @@ static enum status open_pool(struct node *node, struct err *err)
         .zygote_program = buf_cstr(&path),
         .on_log = on_log,
         .log_ctx = node,
+        .workers_max = (uint32_t)node->config->workers_max,
     };
     enum status status =
         access(config.zygote_program, X_OK) == 0

@@ -3,6 +3,7 @@
 #include "runtime/router/route.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/fair_share.h"
 #include "statestore/kv/keyspace.h"
 
 enum status route_decide(const struct route_query *query, struct route_decision *decision, struct err *err)
@@ -18,6 +19,12 @@ enum status route_decide(const struct route_query *query, struct route_decision 
     if (node->in_flight >= node->in_flight_max)
         return err_set(err, STATUS_OVERLOADED, "node '%s' has %u invocations in flight, its limit",
                        node->name, node->in_flight);
+    const struct fair_share share = {node->app_in_flight, node->in_flight, node->in_flight_max};
+    if (!fair_share_may_take(&share))
+        return err_set(err, STATUS_OVERLOADED,
+                       "node '%s' has %u of at most %u invocations in flight, %u of them of app '%s': what is "
+                       "left is for the other apps",
+                       node->name, node->in_flight, node->in_flight_max, node->app_in_flight, query->app);
     *decision = (struct route_decision){
         .partition = partition,
         .node = owner,

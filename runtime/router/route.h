@@ -15,9 +15,11 @@ struct route_node {
     uint32_t warm; /* idle workers of the app's version there */
     uint32_t in_flight;
     uint32_t in_flight_max;
+    uint32_t app_in_flight; /* of these, the app's own */
 };
 
 struct route_query {
+    const char *app; /* for the words */
     struct slice entity; /* empty: unaddressed */
     uint32_t partitions;
     const uint32_t *owners; /* of each partition: index of its node */
@@ -37,7 +39,8 @@ struct route_decision {
     bool warm; /* a worker waits there */
 };
 
-/* UNAVAILABLE: the owner is not alive. OVERLOADED: it has no room; the words name it. State is never served from
+/* UNAVAILABLE: the owner is not alive. OVERLOADED: it has no room, or none that the app may
+ * still take from the others (fair_share.h); the words name it. State is never served from
  * anywhere else. */
 MUST_CHECK enum status route_decide(const struct route_query *query, struct route_decision *decision,
                                     struct err *err);

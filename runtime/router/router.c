@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/router/router.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/base/buf.h"
@@ -111,9 +112,20 @@ static enum status app_find(struct router *router, struct slice name, struct rou
     return STATUS_OK;
 }
 
-static enum status decide(struct router *router, const struct router_app *app, struct slice entity,
-                          struct route_decision *decision, struct err *err)
+/* Of all versions, and in all partitions. */
+static uint32_t app_in_flight(const struct router_app *app)
 {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < app->partitions; i++)
+        sum += invoke_partition_in_flight(app->versions[i]->partition);
+    return sum;
+}
+
+static enum status decide(struct router *router, const struct router_app *app, struct slice name,
+                          struct slice entity, struct route_decision *decision, struct err *err)
+{
+    char name_text[BOUND_NAME_BYTES_MAX + 1];
+    snprintf(name_text, sizeof name_text, "%.*s", SLICE_FMT(name));
     struct invoke_stats stats;
     invoke_stats(router->engine, &stats);
     struct route_node self = {
@@ -121,8 +133,10 @@ static enum status decide(struct router *router, const struct router_app *app, s
         .alive = true,
         .in_flight = stats.in_flight,
         .in_flight_max = router->in_flight_max,
+        .app_in_flight = app_in_flight(app),
     };
     struct route_query query = {
+        .app = name_text,
         .entity = entity,
         .partitions = app->partitions,
         .owners = owners,
@@ -157,7 +171,7 @@ enum status router_invoke(struct router *router, struct slice name, struct slice
     struct route_decision decision;
     struct invoke_function *found;
     TRY(app_find(router, name, &app, err));
-    TRY(decide(router, app, request->entity, &decision, err));
+    TRY(decide(router, app, name, request->entity, &decision, err));
     TRY(function_find(app, decision.partition, name, function, &found, err));
     invoke_start(router->engine, app->versions[decision.partition], found, request, done, ctx);
     return STATUS_OK;
@@ -170,7 +184,7 @@ enum status router_explain(struct router *router, struct slice name, struct slic
     struct route_decision decision;
     struct invoke_function *found;
     TRY(app_find(router, name, &app, err));
-    TRY(decide(router, app, entity, &decision, err));
+    TRY(decide(router, app, name, entity, &decision, err));
     TRY(function_find(app, decision.partition, name, function, &found, err));
     struct invoke_version *version = app->versions[decision.partition];
     struct pool_stats pool;

@@ -10,6 +10,7 @@
 
 #include "runtime/base/buf.h"
 #include "runtime/base/check.h"
+#include "runtime/base/fair_share.h"
 
 enum {
     LOOK_AGAIN_MS = 2, /* until a queue that nobody takes from is judged again */
@@ -277,10 +278,18 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
     return status;
 }
 
+/* Places for processes are shared by the apps of the node: one that has taken most of them leaves the rest. */
+static bool has_place(const struct pool_deployment *deployment)
+{
+    const struct pool *pool = deployment->pool;
+    const struct fair_share share = {deployment->shared->workers, pool->stats.workers, pool->config.workers_max};
+    return fair_share_may_take(&share);
+}
+
 static void start_workers(struct pool_deployment *deployment, uint32_t count)
 {
     struct pool *pool = deployment->pool;
-    for (uint32_t i = 0; i < count && pool->stats.workers < pool->config.workers_max; i++)
+    for (uint32_t i = 0; i < count && has_place(deployment); i++)
     {
         struct err err = ERR_INIT;
         struct worker *worker;
@@ -297,6 +306,7 @@ static void start_workers(struct pool_deployment *deployment, uint32_t count)
         deployment->starting++;
         deployment->stats.workers_started++;
         pool->stats.workers++;
+        deployment->shared->workers++;
         if (!loop_timer_started(&pool->tick)) loop_timer_start(pool->config.loop, &pool->tick, 1000, 1000);
     }
 }
@@ -493,6 +503,7 @@ void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker
     struct pool *pool = deployment->pool;
     deployment->dying--;
     pool->stats.workers--;
+    deployment->shared->workers--;
     deployment->running -= worker->depth;
     break_chains(worker);
     LIST_FOREACH(link, &worker->pending) deployment_uncount(deployment, run_of(link));

@@ -6,9 +6,16 @@
 #include "runtime/worker/pool.h"
 #include "runtime/worker/worker.h"
 
+/* What the deployments of one app share. */
+struct pool_app {
+    uint32_t deployments;
+    uint32_t workers; /* all that are there, whatever they do */
+};
+
 struct pool {
     struct pool_config config;
     struct list deployments;
+    struct map apps; /* name -> struct pool_app */
     struct list dirty; /* deployments with something to do in the next dispatch */
     struct loop_timer tick; /* ends what is idle; runs while there are processes */
     uint64_t worker_numbers; /* the last one given */
@@ -29,6 +36,7 @@ struct pool_deployment {
     struct list link; /* the pool's */
     struct list dirty_link;
     struct pool *pool;
+    struct pool_app *shared;
     char *app, *version, *artifact, *artifact_name;
     int data_fd;
     struct deployment_function *functions;

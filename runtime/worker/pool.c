@@ -90,6 +90,7 @@ void pool_destroy(struct pool *pool)
     CHECK(list_empty(&pool->deployments));
     loop_timer_stop(&pool->tick);
     loop_off_turn(pool->config.loop, PHASE_DISPATCH, on_dispatch, pool);
+    map_fini(&pool->apps);
     free((char *)pool->config.zygote_program);
     free(pool);
 }
@@ -149,6 +150,26 @@ static enum status check_spec(const struct pool *pool, const struct pool_spec *s
     return STATUS_OK;
 }
 
+static struct pool_app *app_ref(struct pool *pool, const char *name)
+{
+    struct pool_app *app = map_get(&pool->apps, slice_cstr(name));
+    if (!app)
+    {
+        app = mem_zalloc(sizeof *app);
+        (void)map_put(&pool->apps, slice_cstr(name), app);
+    }
+    app->deployments++;
+    return app;
+}
+
+static void app_unref(struct pool *pool, const char *name, struct pool_app *app)
+{
+    if (--app->deployments > 0) return;
+    CHECK(app->workers == 0);
+    (void)map_remove(&pool->apps, slice_cstr(name));
+    free(app);
+}
+
 enum status pool_deployment_open(struct pool *pool, const struct pool_spec *spec,
                                  struct pool_deployment **out, struct err *err)
 {
@@ -156,6 +177,7 @@ enum status pool_deployment_open(struct pool *pool, const struct pool_spec *spec
     struct pool_deployment *deployment = mem_zalloc(sizeof *deployment);
     deployment->pool = pool;
     copy_spec(deployment, spec);
+    deployment->shared = app_ref(pool, spec->app);
     list_init(&deployment->dirty_link);
     list_init(&deployment->workers);
     list_init(&deployment->dead);
@@ -193,6 +215,7 @@ void deployment_free(struct pool_deployment *deployment)
     list_remove(&deployment->dirty_link);
     loop_timer_stop(&deployment->look_again);
     zygote_close(deployment->zygote);
+    app_unref(deployment->pool, deployment->app, deployment->shared);
     map_fini(&deployment->function_places);
     for (size_t i = 0; i < deployment->function_count; i++) free(deployment->functions[i].name);
     for (size_t i = 0; i < deployment->env_count; i++) free(deployment->env[i]);

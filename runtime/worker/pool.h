@@ -53,7 +53,7 @@ struct pool_config {
     void (*on_log)(void *ctx, const struct pool_log *line);
     void *log_ctx;
     uint32_t start_timeout_ms; /* of zygotes (with static initialisers) and of workers; 0: 10 s */
-    uint32_t workers_max; /* of the whole node; 0: POOL_WORKERS_MAX */
+    uint32_t workers_max; /* of the whole node, shared by its apps (fair_share.h); 0: POOL_WORKERS_MAX */
 };
 
 enum { POOL_WORKERS_MAX = 4096, POOL_DEPLOYMENT_WORKERS = 32 };

@@ -5,6 +5,7 @@ import socket
 import struct
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
@@ -14,6 +15,18 @@ from harness.apps import make_app
 from harness.case import Case, main
 from harness.http import request_bytes
 from harness.swarm import Swarm
+
+
+NAP = r"""
+#include <poll.h>
+#include <stead/stead.h>
+
+STEAD_FUNCTION(nap)
+{
+    poll(NULL, 0, (int)stead_query_i64(ctx, "ms", 1));
+    return stead_reply(ctx, "ok\n");
+}
+"""
 
 
 class Flood:
@@ -72,6 +85,42 @@ class Overload(Case):
         self.assertLessEqual(set(seen), {200, "overloaded", "queue_full"}, seen)
         self.assertGreater(seen["overloaded"], 0)
         self.assertEqual(str(seen[200]), self.assert_ok(node.post("/faults/get/x")).text.strip())
+
+    def neighbours(self, **options):
+        """A node with two apps of the same code: one for the flood, and one beside it."""
+        node = self.make_node(**options)
+        wide = {"name": "nap", "concurrency": 64, "pool": "{ max: 64 }", "timeout_ms": 30000}
+        for app in ("flood", "quiet"):
+            node.deploy(make_app(self.make_dir(), app, NAP, [wide]))
+        return node
+
+    def test_an_app_that_floods_the_node_leaves_places_to_its_neighbour(self):
+        node = self.neighbours(flags=["--invocations_max=40"])
+        with ThreadPoolExecutor(1) as beside:
+            data = request_bytes("POST", "/flood/nap?ms=20")
+            flooding = beside.submit(flood, self, node, data, clients=100, count=30)
+            quiet = collections.Counter()
+            while not flooding.done():
+                quiet[node.post("/quiet/nap?ms=1").status] += 1
+            seen = flooding.result()
+        self.assertEqual({200, "overloaded"}, set(seen), seen)
+        self.assertEqual({200}, set(quiet), quiet)
+
+    def test_an_app_that_takes_all_workers_leaves_one_to_its_neighbour(self):
+        node = self.neighbours(flags=["--workers_max=9"])
+        with ThreadPoolExecutor(1) as beside:
+            data = request_bytes("POST", "/flood/nap?ms=4000")
+            flooding = beside.submit(flood, self, node, data, clients=20, count=1)
+            deadline = time.monotonic() + 20
+            while self.busy(node) < 8:
+                self.assertLess(time.monotonic(), deadline, "the flood does not get its eight workers")
+            self.assert_ok(node.post("/quiet/nap?ms=1"))
+            self.assertEqual(8, self.busy(node), "the flood's first runs are over: it was waited for one of them")
+            self.assertEqual({200: 20}, dict(flooding.result()))
+
+    @staticmethod
+    def busy(node):
+        return node.cli("stats", "--json").json["workers"]["busy"]
 
     def test_connections_beyond_the_limit_are_refused_and_those_within_live_on(self):
         node = self.deployed(flags=["--http.connections_max=20"])
