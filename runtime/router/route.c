@@ -21,10 +21,11 @@ enum status route_decide(const struct route_query *query, struct route_decision 
                        node->name, node->in_flight);
     const struct fair_share share = {node->app_in_flight, node->in_flight, node->in_flight_max};
     if (!fair_share_may_take(&share))
-        return err_set(err, STATUS_OVERLOADED,
-                       "node '%s' has %u of at most %u invocations in flight, %u of them of app '%s': what is "
-                       "left is for the other apps",
-                       node->name, node->in_flight, node->in_flight_max, node->app_in_flight, query->app);
+        return err_set(
+            err, STATUS_OVERLOADED,
+            "node '%s' has %u of at most %u invocations in flight, %u of them of app '%s': what is "
+            "left is for the other apps",
+            node->name, node->in_flight, node->in_flight_max, node->app_in_flight, query->app);
     *decision = (struct route_decision){
         .partition = partition,
         .node = owner,

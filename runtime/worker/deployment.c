@@ -282,7 +282,8 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
 static bool has_place(const struct pool_deployment *deployment)
 {
     const struct pool *pool = deployment->pool;
-    const struct fair_share share = {deployment->shared->workers, pool->stats.workers, pool->config.workers_max};
+    const struct fair_share share = {deployment->shared->workers, pool->stats.workers,
+                                     pool->config.workers_max};
     return fair_share_may_take(&share);
 }
 

@@ -33,7 +33,8 @@ static void an_invocation_goes_to_the_owner_of_its_state_and_nowhere_else(void *
         {"x", 2, STATUS_UNAVAILABLE, 0, false, "node 'c', which owns partition 0, is not there"},
         {"x", 3, STATUS_OVERLOADED, 0, false, "node 'd' has 10 invocations in flight, its limit"},
         {"x", 4, STATUS_OVERLOADED, 0, false,
-         "node 'e' has 9 of at most 10 invocations in flight, 8 of them of app 'shop': what is left is for the other "
+         "node 'e' has 9 of at most 10 invocations in flight, 8 of them of app 'shop': what is left is for "
+         "the other "
          "apps"},
         {"x", 5, STATUS_OK, ROUTE_OWNS_ENTITY, false, NULL},
     };
