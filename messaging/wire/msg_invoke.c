@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "messaging/wire/msgpack.h"
 
-enum { FIELDS = 17 };
+enum { FIELDS = 18 };
 
 void wire_invoke_encode(struct buf *out, const struct wire_invoke *message)
 {
@@ -20,6 +20,7 @@ void wire_invoke_encode(struct buf *out, const struct wire_invoke *message)
     mp_put_bool(&to, message->validate);
     mp_put_bool(&to, message->follows);
     mp_put_uint(&to, message->attempt);
+    mp_put_uint(&to, message->origin);
     mp_put_text(&to, message->method);
     mp_put_text(&to, message->path);
     mp_put_text(&to, message->query);
@@ -44,6 +45,7 @@ enum status wire_invoke_decode(struct slice payload, struct wire_invoke *message
     message->validate = mp_bool(&from);
     message->follows = mp_bool(&from);
     message->attempt = (uint32_t)mp_uint(&from, UINT32_MAX);
+    message->origin = (enum wire_origin)mp_uint(&from, WIRE_ORIGIN_MAX);
     message->method = mp_text(&from);
     message->path = mp_text(&from);
     message->query = mp_text(&from);

@@ -13,7 +13,7 @@
 #include "runtime/base/err.h"
 
 enum {
-    WIRE_VERSION = 1,
+    WIRE_VERSION = 2,
     WIRE_LENGTH_BYTES = 4,
     WIRE_HEADERS_MAX = 128,
     WIRE_HTTP_STATUS_MAX = 599,
@@ -25,6 +25,9 @@ enum wire_type {
     WIRE_INVOKE = 2, /* daemon -> worker */
     WIRE_RESULT = 3, /* worker -> daemon */
     WIRE_LOG = 4, /* worker -> daemon */
+    WIRE_ASK = 5, /* worker -> daemon */
+    WIRE_ANSWER = 6, /* daemon -> worker */
+    WIRE_EFFECT = 7, /* not by itself: inside of RESULT */
 };
 
 struct wire_header {
@@ -41,6 +44,16 @@ struct wire_headers {
 struct wire_ready {
     uint32_t version; /* WIRE_VERSION */
     uint32_t pid; /* as the worker sees it */
+};
+
+/* Where an invocation comes from. */
+enum wire_origin {
+    WIRE_ORIGIN_HTTP = 0,
+    WIRE_ORIGIN_CALL = 1, /* another function waits for its reply */
+    WIRE_ORIGIN_SEND = 2, /* sent by another function, which does not wait */
+    WIRE_ORIGIN_CHANNEL = 3, /* a message of a channel */
+    WIRE_ORIGIN_SOCKET = 4, /* a message of a WebSocket connection, or its beginning or end */
+    WIRE_ORIGIN_MAX = WIRE_ORIGIN_SOCKET,
 };
 
 /* Run one invocation. Frames queue in the link; the worker runs them in order, one at a time. */
@@ -61,6 +74,7 @@ struct wire_invoke {
      * not run it and says so, as an outcome with the status CONFLICT: it has to run in a new chain. */
     bool follows;
     uint32_t attempt; /* 1, 2, ... after conflicts */
+    enum wire_origin origin;
     struct slice method; /* of the HTTP request; empty for other origins */
     struct slice path; /* as received, without the query */
     struct slice query;
@@ -87,11 +101,69 @@ struct wire_result {
     struct slice body;
     struct slice reads; /* read set, statestore/kv/write_set.h */
     struct slice writes; /* write set */
+    struct slice effects; /* frames of type EFFECT, in the order in which the handler asked for them */
     uint32_t run_us; /* wall time of the handler */
     uint32_t cpu_us;
     uint32_t peak_kib;
     uint32_t rows_read;
     uint64_t bytes_read;
+};
+
+/* What a running handler wants at once, before its end. */
+enum wire_ask_kind {
+    WIRE_ASK_CALL = 1, /* run function `name` for entity `key` with `body`; `number`: its time in ms */
+    WIRE_ASK_PUBLISH = 2, /* to live channel `name`, not committed; the only kind without an answer */
+    WIRE_ASK_SUBSCRIBE = 3, /* to live channel `name`, keys that begin with `key`; answered by its number */
+    WIRE_ASK_RECEIVE = 4, /* messages of subscription `number`; `limit`: ms to wait for the first one */
+    WIRE_ASK_STREAM = 5, /* send `body` as the next piece of the reply; answered when there is room */
+    WIRE_ASK_KIND_MAX = WIRE_ASK_STREAM,
+};
+
+/* `ask` counts 1, 2, ... in a run. While answers are due the worker waits: an ASK takes back every INVOKE behind the running
+ * one, those that the worker has and those that come before the last ANSWER. The worker drops them unread, the daemon
+ * finds others for them. */
+struct wire_ask {
+    uint64_t id; /* of the INVOKE that is being run */
+    uint32_t ask;
+    enum wire_ask_kind kind;
+    struct slice name; /* function or channel */
+    struct slice key; /* entity, message key or prefix */
+    struct slice type; /* content type */
+    uint64_t number;
+    uint64_t limit;
+    struct slice body;
+};
+
+/* Answers to one run may come in any order. */
+struct wire_answer {
+    uint64_t id;
+    uint32_t ask;
+    enum status status; /* OK, or why not */
+    struct slice failure; /* words for a status that is not OK */
+    uint32_t http_status; /* of a function's reply, or of its rejection; 0: none */
+    struct slice type; /* content type of `body` */
+    uint64_t number;
+    struct slice body;
+};
+
+/* What leaves with the commit of its invocation, or not at all. */
+enum wire_effect_kind {
+    WIRE_EFFECT_SEND =
+        1, /* run function `name` for entity `key` with `body`, once, not before `number` ms since 1970 */
+    WIRE_EFFECT_PUBLISH = 2, /* to live channel `name` */
+    WIRE_EFFECT_APPEND = 3, /* to durable channel `name` */
+    WIRE_EFFECT_PUSH =
+        4, /* to the WebSocket connection `name`, or to all of entity `key`; `number` 1: binary */
+    WIRE_EFFECT_KIND_MAX = WIRE_EFFECT_PUSH,
+};
+
+struct wire_effect {
+    enum wire_effect_kind kind;
+    struct slice name;
+    struct slice key;
+    struct slice type; /* content type */
+    uint64_t number;
+    struct slice body;
 };
 
 /* One line of a function's log, sent when written so that a crash does not lose it. */
@@ -106,6 +178,9 @@ void wire_ready_encode(struct buf *out, const struct wire_ready *message);
 void wire_invoke_encode(struct buf *out, const struct wire_invoke *message);
 void wire_result_encode(struct buf *out, const struct wire_result *message);
 void wire_log_encode(struct buf *out, const struct wire_log *message);
+void wire_ask_encode(struct buf *out, const struct wire_ask *message);
+void wire_answer_encode(struct buf *out, const struct wire_answer *message);
+void wire_effect_encode(struct buf *out, const struct wire_effect *message);
 
 /* Finds the frame at the beginning of `bytes`: true and the payload (without its length) when it is
  * whole; *need is the number of bytes of the whole frame, or WIRE_LENGTH_BYTES while even that is not
@@ -122,3 +197,9 @@ MUST_CHECK enum status wire_ready_decode(struct slice payload, struct wire_ready
 MUST_CHECK enum status wire_invoke_decode(struct slice payload, struct wire_invoke *message, struct err *err);
 MUST_CHECK enum status wire_result_decode(struct slice payload, struct wire_result *message, struct err *err);
 MUST_CHECK enum status wire_log_decode(struct slice payload, struct wire_log *message, struct err *err);
+MUST_CHECK enum status wire_ask_decode(struct slice payload, struct wire_ask *message, struct err *err);
+MUST_CHECK enum status wire_answer_decode(struct slice payload, struct wire_answer *message, struct err *err);
+MUST_CHECK enum status wire_effect_decode(struct slice payload, struct wire_effect *message, struct err *err);
+/* The next of a result's effects: begin with *offset = 0; *found is false at the end. */
+MUST_CHECK enum status wire_effect_next(struct slice effects, size_t *offset, struct wire_effect *effect,
+                                        bool *found, struct err *err);

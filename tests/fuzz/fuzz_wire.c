@@ -25,6 +25,9 @@ ROUND_TRIP(ready)
 ROUND_TRIP(invoke)
 ROUND_TRIP(result)
 ROUND_TRIP(log)
+ROUND_TRIP(ask)
+ROUND_TRIP(answer)
+ROUND_TRIP(effect)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -40,6 +43,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             round_trip_invoke(payload);
             round_trip_result(payload);
             round_trip_log(payload);
+            round_trip_ask(payload);
+            round_trip_answer(payload);
+            round_trip_effect(payload);
         }
         rest = slice_make((const uint8_t *)rest.data + need, rest.size - need);
     }

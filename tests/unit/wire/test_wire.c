@@ -37,6 +37,7 @@ static struct wire_invoke *example_invoke(void)
         .validate = true,
         .follows = true,
         .attempt = 3,
+        .origin = WIRE_ORIGIN_SEND,
         .method = SLICE("POST"),
         .path = SLICE("/shop/add/cart/42"),
         .query = SLICE("n=1&n=2"),
@@ -58,6 +59,7 @@ static struct wire_result *example_result(void)
         .body = SLICE("hello"),
         .reads = SLICE("reads\0"),
         .writes = SLICE("writes\0"),
+        .effects = SLICE("effects\0"),
         .run_us = 1,
         .cpu_us = 2,
         .peak_kib = 3,
@@ -67,6 +69,38 @@ static struct wire_result *example_result(void)
     example_headers(&result.headers);
     return &result;
 }
+
+static const struct wire_ask example_ask = {
+    .id = 17,
+    .ask = 3,
+    .kind = WIRE_ASK_CALL,
+    .name = {"price", 5},
+    .key = {"item/\0", 6},
+    .type = {"text/plain", 10},
+    .number = 1ULL << 50,
+    .limit = 250,
+    .body = {"\1\2", 2},
+};
+
+static const struct wire_answer example_answer = {
+    .id = 17,
+    .ask = 3,
+    .status = STATUS_DEADLINE_EXCEEDED,
+    .failure = {"too late", 8},
+    .http_status = 409,
+    .type = {"text/html", 9},
+    .number = 1ULL << 51,
+    .body = {"\3\0", 2},
+};
+
+static const struct wire_effect example_effect = {
+    .kind = WIRE_EFFECT_APPEND,
+    .name = {"orders", 6},
+    .key = {"ann\0", 4},
+    .type = {"application/json", 16},
+    .number = 99,
+    .body = {"{}", 2},
+};
 
 static void encode_example(struct buf *out, enum wire_type type)
 {
@@ -83,6 +117,15 @@ static void encode_example(struct buf *out, enum wire_type type)
         break;
     case WIRE_LOG:
         wire_log_encode(out, &(struct wire_log){.id = 17, .level = 2, .text = SLICE("a line")});
+        break;
+    case WIRE_ASK:
+        wire_ask_encode(out, &example_ask);
+        break;
+    case WIRE_ANSWER:
+        wire_answer_encode(out, &example_answer);
+        break;
+    case WIRE_EFFECT:
+        wire_effect_encode(out, &example_effect);
         break;
     }
 }
@@ -137,6 +180,9 @@ static enum status decode(struct slice payload, enum wire_type type, struct err 
     struct wire_invoke invoke;
     struct wire_result result;
     struct wire_log log;
+    struct wire_ask ask;
+    struct wire_answer answer;
+    struct wire_effect effect;
     enum status status = STATUS_INTERNAL;
     switch (type)
     {
@@ -163,6 +209,26 @@ static enum status decode(struct slice payload, enum wire_type type, struct err 
         status = wire_log_decode(payload, &log, err);
         if (status == STATUS_OK) assert_true(inside(log.text, payload));
         return status;
+    case WIRE_ASK:
+        status = wire_ask_decode(payload, &ask, err);
+        if (status != STATUS_OK) return status;
+        assert_true(ask.kind >= WIRE_ASK_CALL && ask.kind <= WIRE_ASK_KIND_MAX);
+        assert_true(inside(ask.name, payload) && inside(ask.key, payload));
+        assert_true(inside(ask.type, payload) && inside(ask.body, payload));
+        return status;
+    case WIRE_ANSWER:
+        status = wire_answer_decode(payload, &answer, err);
+        if (status != STATUS_OK) return status;
+        assert_true(answer.status < STATUS_COUNT && inside(answer.failure, payload));
+        assert_true(inside(answer.type, payload) && inside(answer.body, payload));
+        return status;
+    case WIRE_EFFECT:
+        status = wire_effect_decode(payload, &effect, err);
+        if (status != STATUS_OK) return status;
+        assert_true(effect.kind >= WIRE_EFFECT_SEND && effect.kind <= WIRE_EFFECT_KIND_MAX);
+        assert_true(inside(effect.name, payload) && inside(effect.key, payload));
+        assert_true(inside(effect.type, payload) && inside(effect.body, payload));
+        return status;
     }
     return status;
 }
@@ -180,6 +246,7 @@ static void an_invoke_arrives_as_it_was_sent(void **state)
     assert_true(got.id == sent->id && got.snapshot == sent->snapshot && got.txn == sent->txn);
     assert_true(got.chain == sent->chain && got.validate == sent->validate && got.follows == sent->follows);
     assert_true(got.timeout_ms == sent->timeout_ms && got.attempt == sent->attempt);
+    assert_int_equal(got.origin, sent->origin);
     assert_slice(got.ident, sent->ident);
     assert_slice(got.function, sent->function);
     assert_slice(got.entity, sent->entity);
@@ -209,6 +276,7 @@ static void a_result_arrives_as_it_was_sent(void **state)
     assert_slice(got.body, sent->body);
     assert_slice(got.reads, sent->reads);
     assert_slice(got.writes, sent->writes);
+    assert_slice(got.effects, sent->effects);
     buf_fini(&out);
 }
 
@@ -228,6 +296,61 @@ static void ready_and_log_arrive_as_they_were_sent(void **state)
     assert_int_equal(log.id, 17);
     assert_int_equal(log.level, 2);
     assert_slice(log.text, SLICE("a line"));
+    buf_fini(&out);
+}
+
+static void ask_and_answer_arrive_as_they_were_sent(void **state)
+{
+    (void)state;
+    struct buf out = BUF_INIT;
+    encode_example(&out, WIRE_ASK);
+    struct wire_ask ask;
+    assert_int_equal(wire_ask_decode(only_payload(buf_view(&out)), &ask, NULL), STATUS_OK);
+    assert_true(ask.id == example_ask.id && ask.ask == example_ask.ask && ask.kind == example_ask.kind);
+    assert_true(ask.number == example_ask.number && ask.limit == example_ask.limit);
+    assert_slice(ask.name, example_ask.name);
+    assert_slice(ask.key, example_ask.key);
+    assert_slice(ask.type, example_ask.type);
+    assert_slice(ask.body, example_ask.body);
+    buf_reset(&out);
+    encode_example(&out, WIRE_ANSWER);
+    struct wire_answer answer;
+    assert_int_equal(wire_answer_decode(only_payload(buf_view(&out)), &answer, NULL), STATUS_OK);
+    assert_true(answer.id == example_answer.id && answer.ask == example_answer.ask);
+    assert_true(answer.status == example_answer.status && answer.http_status == example_answer.http_status);
+    assert_true(answer.number == example_answer.number);
+    assert_slice(answer.failure, example_answer.failure);
+    assert_slice(answer.type, example_answer.type);
+    assert_slice(answer.body, example_answer.body);
+    buf_fini(&out);
+}
+
+static void effects_are_read_in_their_order_and_a_cut_off_one_is_refused(void **state)
+{
+    (void)state;
+    struct buf out = BUF_INIT;
+    struct wire_effect effect = example_effect;
+    for (uint64_t i = 0; i < 3; i++)
+    {
+        effect.number = i;
+        wire_effect_encode(&out, &effect);
+    }
+    size_t offset = 0;
+    bool found;
+    for (uint64_t i = 0; i < 3; i++)
+    {
+        assert_int_equal(wire_effect_next(buf_view(&out), &offset, &effect, &found, NULL), STATUS_OK);
+        assert_true(found && effect.number == i && effect.kind == WIRE_EFFECT_APPEND);
+        assert_slice(effect.key, example_effect.key);
+    }
+    assert_int_equal(wire_effect_next(buf_view(&out), &offset, &effect, &found, NULL), STATUS_OK);
+    assert_false(found);
+    struct err err = ERR_INIT;
+    size_t cut = out.size / 3;
+    offset = 0;
+    assert_int_equal(wire_effect_next(slice_make(out.data, cut - 1), &offset, &effect, &found, &err),
+                     STATUS_FUNCTION_PROTOCOL);
+    assert_string_equal(err_text(&err), "effects: the last one is cut off");
     buf_fini(&out);
 }
 
@@ -254,11 +377,11 @@ static void a_stream_of_frames_comes_apart_at_every_split(void **state)
 {
     (void)state;
     struct buf stream = BUF_INIT;
-    for (int type = WIRE_READY; type <= WIRE_LOG; type++) encode_example(&stream, (enum wire_type)type);
+    for (int type = WIRE_READY; type <= WIRE_EFFECT; type++) encode_example(&stream, (enum wire_type)type);
     for (size_t have = 0; have <= stream.size; have++)
     {
         size_t at = 0;
-        for (int expected = WIRE_READY; expected <= WIRE_LOG; expected++)
+        for (int expected = WIRE_READY; expected <= WIRE_EFFECT; expected++)
         {
             struct slice rest = {stream.data + at, have - at}, payload;
             size_t need;
@@ -300,7 +423,7 @@ static void a_frame_of_impossible_length_is_refused(void **state)
 static void every_truncation_of_every_message_is_refused(void **state)
 {
     (void)state;
-    for (int type = WIRE_READY; type <= WIRE_LOG; type++)
+    for (int type = WIRE_READY; type <= WIRE_EFFECT; type++)
     {
         struct buf out = BUF_INIT;
         encode_example(&out, (enum wire_type)type);
@@ -321,7 +444,7 @@ static void every_truncation_of_every_message_is_refused(void **state)
 static void every_flipped_bit_is_refused_or_stays_inside_of_the_payload(void **state)
 {
     (void)state;
-    for (int type = WIRE_READY; type <= WIRE_LOG; type++)
+    for (int type = WIRE_READY; type <= WIRE_EFFECT; type++)
     {
         struct buf out = BUF_INIT;
         encode_example(&out, (enum wire_type)type);
@@ -345,7 +468,7 @@ static void random_damage_is_refused_or_stays_inside_of_the_payload(void **state
     prng_init(&prng, 20);
     for (int round = 0; round < 20000; round++)
     {
-        enum wire_type type = (enum wire_type)(1 + prng_below(&prng, WIRE_LOG));
+        enum wire_type type = (enum wire_type)(1 + prng_below(&prng, WIRE_EFFECT));
         struct buf out = BUF_INIT;
         encode_example(&out, type);
         struct slice whole = only_payload(buf_view(&out));
@@ -404,7 +527,7 @@ static void a_type_that_does_not_exist_is_refused(void **state)
 {
     (void)state;
     enum wire_type type;
-    assert_int_equal(wire_type_of(SLICE("\x91\x05"), &type, NULL), STATUS_FUNCTION_PROTOCOL);
+    assert_int_equal(wire_type_of(SLICE("\x91\x08"), &type, NULL), STATUS_FUNCTION_PROTOCOL);
     assert_int_equal(wire_type_of(SLICE("\x91\x00"), &type, NULL), STATUS_FUNCTION_PROTOCOL);
     assert_int_equal(wire_type_of(SLICE("\xc3"), &type, NULL), STATUS_FUNCTION_PROTOCOL);
     assert_int_equal(wire_type_of(SLICE_EMPTY, &type, NULL), STATUS_FUNCTION_PROTOCOL);
@@ -416,6 +539,8 @@ int main(void)
         cmocka_unit_test(an_invoke_arrives_as_it_was_sent),
         cmocka_unit_test(a_result_arrives_as_it_was_sent),
         cmocka_unit_test(ready_and_log_arrive_as_they_were_sent),
+        cmocka_unit_test(ask_and_answer_arrive_as_they_were_sent),
+        cmocka_unit_test(effects_are_read_in_their_order_and_a_cut_off_one_is_refused),
         cmocka_unit_test(large_bodies_and_all_headers_fit),
         cmocka_unit_test(a_stream_of_frames_comes_apart_at_every_split),
         cmocka_unit_test(a_frame_of_impossible_length_is_refused),
