@@ -78,6 +78,13 @@
 #define BOUND_QUEUE_PER_FUNCTION_MAX 10000 /* waiting invocations */
 #define BOUND_IDEMPOTENCY_KEY_BYTES_MAX 255
 #define BOUND_IDEMPOTENCY_KEEP_MS (24ULL * 3600 * 1000)
+#define BOUND_ASKS_AT_ONCE_MAX 256 /* what one running handler may wait for together: calls of a fan-out */
+#define BOUND_CALL_DEPTH_MAX 16 /* a calls b calls c ...; each holds a worker while it waits */
+#define BOUND_EFFECTS_BYTES_MAX (32 * MIB) /* messages, sends and pushes of one invocation, together */
+#define BOUND_EFFECTS_COUNT_MAX 10000
+#define BOUND_MESSAGE_BYTES_MAX (1 * MIB) /* one message of a channel or of a connection */
+#define BOUND_MESSAGE_KEY_BYTES_MAX BOUND_ENTITY_BYTES_MAX /* it may be the entity of who consumes it */
+#define BOUND_CONTENT_TYPE_BYTES_MAX 127
 #define BOUND_WORKER_DEPTH_MAX 64 /* invocations sent ahead to one worker */
 
 _Static_assert(BOUND_KEY_BYTES_MAX + 2 <= 511, "a row key must fit an LMDB key");

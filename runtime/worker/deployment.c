@@ -13,6 +13,7 @@
 #include "runtime/base/fair_share.h"
 
 enum {
+    WAITING_FACTOR = 3, /* so many times workers_max may exist beside it, while their runs wait for answers */
     LOOK_AGAIN_MS = 2, /* until a queue that nobody takes from is judged again */
     ZYGOTE_IDLE_FACTOR =
         10, /* a zygote without workers is kept longer than an idle worker: it costs more to make */
@@ -319,9 +320,18 @@ static uint32_t count_overdue(const struct pool_deployment *deployment)
     {
         struct policy_worker view;
         worker_view(worker_of(link), &view);
-        overdue += worker_serves(worker_of(link)) && policy_overdue(&view);
+        bool works = worker_serves(worker_of(link)) && worker_of(link)->answers_due == 0;
+        overdue += works && policy_overdue(&view);
     }
     return overdue;
+}
+
+/* Those that wait for answers do nothing and need somebody to do it for them: others may take their places. */
+static uint32_t workers_max(const struct pool_deployment *deployment)
+{
+    uint64_t extra = (uint64_t)deployment->workers_max * WAITING_FACTOR;
+    return deployment->workers_max + (deployment->waiting < extra ? deployment->waiting : (uint32_t)extra) -
+           deployment->waiting;
 }
 
 static uint32_t missing_workers(const struct pool_deployment *deployment)
@@ -329,10 +339,10 @@ static uint32_t missing_workers(const struct pool_deployment *deployment)
     struct policy_app view = {
         .queued = deployment->queued,
         .queued_us = deployment->queued_us,
-        .workers = deployment->serving,
+        .workers = deployment->serving - deployment->waiting,
         .starting = deployment->starting,
         .min = deployment->closing ? 0 : deployment->workers_min,
-        .max = deployment->workers_max,
+        .max = workers_max(deployment),
         .processors = deployment->pool->processors,
     };
     if (view.queued) view.overdue = count_overdue(deployment);
@@ -492,10 +502,38 @@ static void take_back(struct pool_deployment *deployment, struct list *runs)
         struct pool_run *run = run_of(runs->prev);
         list_remove(&run->link);
         run->worker = 0;
+        run->process = NULL;
         list_push_front(&deployment->queue, &run->link);
         deployment->queued++;
         deployment->queued_us += run->expected_us;
     }
+}
+
+void deployment_on_worker_waits(struct pool_deployment *deployment, struct worker *worker)
+{
+    deployment->waiting++;
+    while (worker->depth > 1)
+    {
+        struct pool_run *run = run_of(worker->sent.prev);
+        list_remove(&run->link);
+        run->process = NULL;
+        run->worker = 0;
+        worker->depth--;
+        worker->ahead_us -= run->expected_us;
+        deployment->running--;
+        deployment->queued++;
+        deployment->queued_us += run->expected_us;
+        bool lives_here = run->chain && run->chain->worker == worker;
+        list_push_front(lives_here ? &worker->pending : &deployment->queue, &run->link);
+    }
+    worker->snapshot_known = false; /* it may have been in a frame that the worker drops */
+    deployment_touch(deployment);
+}
+
+void deployment_on_worker_goes_on(struct pool_deployment *deployment)
+{
+    deployment->waiting--;
+    deployment_touch(deployment);
 }
 
 void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker *worker, bool started,

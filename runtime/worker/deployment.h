@@ -17,6 +17,7 @@ struct pool {
     struct list deployments;
     struct map apps; /* name -> struct pool_app */
     struct list dirty; /* deployments with something to do in the next dispatch */
+    struct list answering; /* workers that were given answers in this turn */
     struct loop_timer tick; /* ends what is idle; runs while there are processes */
     uint64_t worker_numbers; /* the last one given */
     uint32_t processors;
@@ -59,6 +60,7 @@ struct pool_deployment {
     struct list workers; /* all but the dead ones, the oldest first */
     struct list dead; /* to be freed in the next dispatch */
     uint32_t serving, starting, dying; /* counts of `workers` by state */
+    uint32_t waiting; /* of `serving`: their runs wait for answers */
 
     struct list queue; /* runs that no worker has been chosen for */
     struct list failed; /* runs whose done is due, with run.failure */

@@ -37,6 +37,17 @@ static void on_dispatch(void *ctx)
     on_stopped(pool->stopped_ctx);
 }
 
+static void on_write(void *ctx)
+{
+    struct pool *pool = ctx;
+    struct list *link;
+    while ((link = list_pop_front(&pool->answering)))
+    {
+        struct worker *worker = CONTAINER_OF(link, struct worker, answering);
+        if (worker_serves(worker)) worker_link_flush(worker->wire);
+    }
+}
+
 static void on_tick(struct loop_timer *timer, void *ctx)
 {
     (void)timer; /* one of its kind */
@@ -68,8 +79,10 @@ enum status pool_create(struct pool **out, const struct pool_config *config, str
     pool->processors = processors > 0 ? (uint32_t)processors : 1;
     list_init(&pool->deployments);
     list_init(&pool->dirty);
+    list_init(&pool->answering);
     loop_timer_init(&pool->tick, on_tick, pool);
     loop_on_turn(config->loop, PHASE_DISPATCH, on_dispatch, pool);
+    loop_on_turn(config->loop, PHASE_WRITE, on_write, pool);
     *out = pool;
     return STATUS_OK;
 }
@@ -89,6 +102,7 @@ void pool_destroy(struct pool *pool)
     if (!pool) return;
     CHECK(list_empty(&pool->deployments));
     loop_timer_stop(&pool->tick);
+    loop_off_turn(pool->config.loop, PHASE_WRITE, on_write, pool);
     loop_off_turn(pool->config.loop, PHASE_DISPATCH, on_dispatch, pool);
     map_fini(&pool->apps);
     free((char *)pool->config.zygote_program);
@@ -270,6 +284,7 @@ void pool_submit(struct pool_deployment *deployment, struct pool_run *run)
     run->deployment = deployment;
     run->function = (uint32_t)(place - 1);
     run->worker = 0;
+    run->process = NULL;
     run->cold = false;
     run->submitted_ns = loop_now_ns(deployment->pool->config.loop);
     run->failure = STATUS_OK;
@@ -300,6 +315,11 @@ bool pool_cancel(struct pool_run *run)
     return true;
 }
 
+void pool_answer(struct pool_run *run, const struct wire_answer *answer)
+{
+    if (run->process) worker_answer(run->process, answer);
+}
+
 /* ---- figures ---- */
 
 void pool_deployment_stats(const struct pool_deployment *deployment, struct pool_stats *stats)
@@ -309,6 +329,7 @@ void pool_deployment_stats(const struct pool_deployment *deployment, struct pool
     stats->workers = deployment->serving + deployment->starting + deployment->dying;
     stats->queued = deployment->queued;
     stats->running = deployment->running;
+    stats->workers_waiting = deployment->waiting;
     for (const struct list *link = deployment->workers.next; link != &deployment->workers; link = link->next)
         stats->workers_busy += CONTAINER_OF(link, struct worker, link)->state == WORKER_BUSY;
 }
@@ -329,6 +350,7 @@ void pool_stats(const struct pool *pool, struct pool_stats *stats)
         stats->log_lines_dropped += one.log_lines_dropped;
         stats->zygotes += one.zygotes;
         stats->workers_busy += one.workers_busy;
+        stats->workers_waiting += one.workers_waiting;
         stats->queued += one.queued;
         stats->running += one.running;
     }

@@ -129,11 +129,15 @@ struct pool_run {
     /* It was handed to a worker that does nothing else now; NULL when not wanted. Not twice, except after a
      * worker died before it got to the run. */
     void (*started)(struct pool_run *run);
+    /* Its handler wants something before its end; borrowed for the call. All kinds but publish wait for one pool_answer(),
+     * inside of this call or later; `done` may come before. NULL: nothing can be asked for. */
+    void (*ask)(struct pool_run *run, const struct wire_ask *ask);
     /* Exactly once; `result` is borrowed for the call and NULL unless `status` is OK. The last use of the run. */
     void (*done)(struct pool_run *run, enum status status, const struct wire_result *result,
                  const struct err *err);
     /* ---- */
     uint64_t worker; /* number of the worker that took it, 0 before; still set in done */
+    struct worker *process; /* the same while it is in its link, else NULL */
     bool cold; /* it waited for a worker to be made, and was the first that this one took */
     uint64_t submitted_ns;
     struct list link;
@@ -149,6 +153,8 @@ struct pool_run {
 void pool_submit(struct pool_deployment *deployment, struct pool_run *run);
 /* Gives up a run that has not been handed to a worker yet: true, done(CANCELED) follows. False: too late. */
 bool pool_cancel(struct pool_run *run);
+/* Gives a handler what it asked for; `ask` is the number of its wish, `id` is filled in. Only before `done`. */
+void pool_answer(struct pool_run *run, const struct wire_answer *answer);
 
 /* ---- figures ---- */
 
@@ -163,6 +169,7 @@ struct pool_stats {
     uint32_t zygotes; /* now */
     uint32_t workers; /* now, with those that start or die */
     uint32_t workers_busy;
+    uint32_t workers_waiting; /* of the busy ones: for answers */
     uint32_t queued; /* not yet in the hands of a worker */
     uint32_t running; /* in the hands of workers */
 };

@@ -76,6 +76,7 @@ enum status worker_start(struct pool_deployment *deployment, struct loop *loop, 
     list_init(&worker->link);
     list_init(&worker->sent);
     list_init(&worker->pending);
+    list_init(&worker->answering);
     list_init(&worker->chains);
     output_budget_init(&worker->log_budget, loop_now_ns(loop));
     loop_timer_init(&worker->timer, on_timer, worker);
@@ -163,7 +164,7 @@ void worker_view(const struct worker *worker, struct policy_worker *view)
 
 bool worker_may_take(const struct worker *worker)
 {
-    if (!worker_serves(worker)) return false;
+    if (!worker_serves(worker) || worker->answers_due > 0) return false;
     if (worker->depth == 0) return true;
     if (worker_link_backlog(worker->wire) > MIB) return false; /* it does not even read */
     struct policy_worker view;
@@ -182,6 +183,7 @@ static void begin_head(struct worker *worker)
         worker->idle_since_ns = loop_now_ns(worker->loop);
         return;
     }
+    worker->asks = 0;
     head->began_ns = loop_now_ns(worker->loop);
     loop_timer_start_at(worker->loop, &worker->timer, head->began_ns + head->invoke->timeout_ms * NS_PER_MS);
     if (head->started) head->started(head);
@@ -191,6 +193,7 @@ void worker_take(struct worker *worker, struct pool_run *run)
 {
     CHECK(worker_serves(worker));
     run->worker = worker->number;
+    run->process = worker;
     /* Nothing has run yet: the worker is idle since it was ready. */
     run->cold = worker->runs_sent == 0 && run->submitted_ns < worker->idle_since_ns;
     if (run->prepare) run->prepare(run);
@@ -224,6 +227,7 @@ void worker_flush(struct worker *worker)
 static void leave(struct worker *worker, struct pool_run *run)
 {
     list_remove(&run->link);
+    run->process = NULL;
     worker->depth--;
     worker->ahead_us -= run->expected_us;
 }
@@ -243,6 +247,12 @@ static void on_link_result(void *ctx, const struct wire_result *result)
         worker_kill(worker, STATUS_FUNCTION_PROTOCOL,
                     "the worker sent a reply of %zu bytes; at most %llu are allowed", result->body.size,
                     BOUND_REPLY_BODY_BYTES_MAX);
+        return;
+    }
+    if (worker->answers_due > 0)
+    {
+        worker_kill(worker, STATUS_FUNCTION_PROTOCOL,
+                    "the worker sent a result before it had the answers that it had asked for");
         return;
     }
     leave(worker, run);
@@ -274,6 +284,51 @@ static void on_link_log(void *ctx, const struct wire_log *log)
     deployment_on_log(worker->deployment, log->id ? run : NULL, level, log->text);
 }
 
+/* ---- what a running handler asks for ---- */
+
+static void on_link_ask(void *ctx, const struct wire_ask *ask)
+{
+    struct worker *worker = ctx;
+    struct pool_run *run = head_of(worker);
+    if (worker->state != WORKER_BUSY && worker->state != WORKER_IDLE) return; /* condemned */
+    if (!run || ask->id != run->invoke->id || ask->ask != worker->asks + 1)
+    {
+        worker_kill(worker, STATUS_FUNCTION_PROTOCOL, "the worker asked for something out of turn");
+        return;
+    }
+    worker->asks++;
+    bool waits = ask->kind != WIRE_ASK_PUBLISH;
+    if (waits && worker->answers_due == BOUND_ASKS_AT_ONCE_MAX)
+    {
+        worker_kill(worker, STATUS_FUNCTION_PROTOCOL, "the worker asked for more than %d things at once",
+                    BOUND_ASKS_AT_ONCE_MAX);
+        return;
+    }
+    if (waits && worker->answers_due++ == 0) deployment_on_worker_waits(worker->deployment, worker);
+    if (run->ask)
+        run->ask(run, ask);
+    else if (waits)
+        worker_answer(worker, &(struct wire_answer){
+                                  .ask = ask->ask,
+                                  .status = STATUS_UNSUPPORTED,
+                                  .failure = SLICE("nothing can be asked for here"),
+                              });
+}
+
+void worker_answer(struct worker *worker, const struct wire_answer *answer)
+{
+    struct pool_run *run = head_of(worker);
+    if (!run || !worker_serves(worker)) return; /* it dies: the run is about to end */
+    CHECK(worker->answers_due > 0);
+    struct wire_answer message = *answer;
+    message.id = run->invoke->id;
+    worker_link_answer(worker->wire, &message);
+    if (list_empty(&worker->answering))
+        list_push_back(&worker->deployment->pool->answering, &worker->answering);
+    loop_want(worker->loop, PHASE_WRITE);
+    if (--worker->answers_due == 0) deployment_on_worker_goes_on(worker->deployment);
+}
+
 /* ---- the end ---- */
 
 /* Something told that it has ended, or is about to: it gets no more work. */
@@ -283,6 +338,8 @@ static void expect_death(struct worker *worker)
     bool served = worker_serves(worker);
     loop_timer_stop(&worker->timer);
     enter(worker, WORKER_DYING);
+    if (worker->answers_due > 0) deployment_on_worker_goes_on(worker->deployment);
+    worker->answers_due = 0;
     deployment_on_worker_dying(worker->deployment, served);
 }
 
@@ -462,6 +519,7 @@ void worker_free(struct worker *worker)
 {
     CHECK(worker->state == WORKER_DEAD && list_empty(&worker->sent) && list_empty(&worker->pending));
     list_remove(&worker->link);
+    list_remove(&worker->answering);
     loop_timer_stop(&worker->timer);
     loop_watch_close(worker->death);
     worker_link_close(worker->wire);
@@ -474,5 +532,6 @@ static const struct worker_link_handler link_handler = {
     .on_ready = on_link_ready,
     .on_result = on_link_result,
     .on_log = on_link_log,
+    .on_ask = on_link_ask,
     .on_end = on_link_end,
 };

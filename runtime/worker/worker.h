@@ -28,12 +28,15 @@ struct worker {
     struct loop_timer timer; /* READY; the head's deadline; the zygote's report after death */
     struct list sent; /* runs in its link; the first is being run */
     struct list pending; /* runs that only it may take, when there is room */
+    struct list answering; /* the pool's: answers of this turn are to be written */
     struct list chains; /* that live on it */
     uint32_t depth; /* of `sent` */
     uint64_t ahead_us; /* expected times of `sent` together */
     uint64_t snapshot_txn; /* that it was told last */
     bool snapshot_known;
     uint32_t runs_sent; /* numbers its frames */
+    uint32_t asks; /* of the run that it is at */
+    uint32_t answers_due; /* not 0: it waits, and nothing is behind the run that it is at */
     bool flush; /* something was sent in this turn */
     bool served; /* it said READY */
     uint64_t log_dropped; /* lines */
@@ -52,6 +55,8 @@ struct worker {
 MUST_CHECK enum status worker_start(struct pool_deployment *deployment, struct loop *loop,
                                     struct zygote *zygote, uint64_t number, uint32_t start_timeout_ms,
                                     struct worker **worker, struct err *err);
+/* What its present run has asked for; goes out at the end of the turn. */
+void worker_answer(struct worker *worker, const struct wire_answer *answer);
 /* What the zygote tells about it. */
 void worker_on_spawned(struct worker *worker, int pidfd, uint32_t start_timeout_ms);
 void worker_on_spawn_failed(struct worker *worker, const struct err *err);
@@ -81,6 +86,9 @@ void deployment_on_worker_ready(struct pool_deployment *deployment, struct worke
 /* A run of it is over; it is out of the worker's lists. `result` with STATUS_OK only. */
 void deployment_on_run_over(struct pool_deployment *deployment, struct pool_run *run, enum status status,
                             const struct wire_result *result, const struct err *err);
+/* It begins to wait for answers: the runs behind its head have to go elsewhere; or it goes on. */
+void deployment_on_worker_waits(struct pool_deployment *deployment, struct worker *worker);
+void deployment_on_worker_goes_on(struct pool_deployment *deployment);
 /* It takes no more runs; `served`: it did. */
 void deployment_on_worker_dying(struct pool_deployment *deployment, bool served);
 /* It is DEAD; `started`: it had come as far as serving, else `err` tells. Its runs that have not begun are in `sent` and

@@ -73,7 +73,15 @@ static enum status handle(struct worker_link *link, struct slice payload, struct
         link->handler->on_log(link->ctx, &log);
         return STATUS_OK;
     }
+    case WIRE_ASK: {
+        struct wire_ask ask;
+        TRY(wire_ask_decode(payload, &ask, err));
+        link->handler->on_ask(link->ctx, &ask);
+        return STATUS_OK;
+    }
     case WIRE_INVOKE:
+    case WIRE_ANSWER:
+    case WIRE_EFFECT:
         break;
     }
     return err_set(err, STATUS_FUNCTION_PROTOCOL, "the worker sent a message of type %d", (int)type);
@@ -153,6 +161,11 @@ void worker_link_drain(struct worker_link *link)
 void worker_link_send(struct worker_link *link, const struct wire_invoke *message)
 {
     wire_invoke_encode(&link->out, message);
+}
+
+void worker_link_answer(struct worker_link *link, const struct wire_answer *message)
+{
+    wire_answer_encode(&link->out, message);
 }
 
 void worker_link_flush(struct worker_link *link)

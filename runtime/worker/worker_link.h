@@ -17,6 +17,7 @@ struct worker_link_handler {
     void (*on_ready)(void *ctx, const struct wire_ready *ready);
     void (*on_result)(void *ctx, const struct wire_result *result);
     void (*on_log)(void *ctx, const struct wire_log *log);
+    void (*on_ask)(void *ctx, const struct wire_ask *ask);
     /* The last callback. OK: the worker closed its end; FUNCTION_PROTOCOL: it sent what is no frame. */
     void (*on_end)(void *ctx, enum status status, const struct err *err);
 };
@@ -26,6 +27,7 @@ MUST_CHECK enum status worker_link_open(struct loop *loop, const struct worker_l
                                         void *ctx, struct worker_link **link, int *peer, struct err *err);
 /* Encodes; goes out with the next flush. */
 void worker_link_send(struct worker_link *link, const struct wire_invoke *message);
+void worker_link_answer(struct worker_link *link, const struct wire_answer *message);
 /* One write for all that was sent since; what the socket does not take follows when it can. */
 void worker_link_flush(struct worker_link *link);
 /* Bytes that the worker has not taken from us yet. */

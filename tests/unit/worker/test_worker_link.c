@@ -19,7 +19,7 @@ struct fx {
     struct loop *loop;
     struct worker_link *link;
     int peer;
-    unsigned readies, results, logs, ends;
+    unsigned readies, results, logs, asks, ends;
     uint64_t last_id;
     size_t last_body;
     enum status end;
@@ -56,7 +56,14 @@ static void on_end(void *ctx, enum status status, const struct err *err)
     fx->end = status;
 }
 
-static const struct worker_link_handler handler = {on_ready, on_result, on_log, on_end};
+static void on_ask(void *ctx, const struct wire_ask *ask)
+{
+    struct fx *fx = ctx;
+    fx->asks++;
+    fx->last_id = ask->ask;
+}
+
+static const struct worker_link_handler handler = {on_ready, on_result, on_log, on_ask, on_end};
 
 static int set_up(void **state)
 {
