@@ -28,6 +28,7 @@ void stead__ctx_fini(struct stead_ctx *ctx)
     buf_fini(&ctx->reply.body);
     buf_fini(&ctx->reads);
     buf_fini(&ctx->writes);
+    buf_fini(&ctx->effects);
     buf_fini(&ctx->key);
     buf_fini(&ctx->scratch);
 }
@@ -42,6 +43,7 @@ static void begin(struct stead_ctx *ctx, const struct wire_invoke *invoke)
     ctx->has_id_chance = false;
     ctx->rows_read = 0;
     ctx->bytes_read = 0;
+    ctx->effects_count = 0;
     ctx->started_ns = clock_monotonic_ns(ctx->clock);
     ctx->now_ms = clock_wall_ms(ctx->clock);
 }
@@ -58,6 +60,9 @@ static const char *const status_names[] = {
     [STEAD_NOT_A_NUMBER] = "STEAD_NOT_A_NUMBER",
     [STEAD_REPLY_TOO_LARGE] = "STEAD_REPLY_TOO_LARGE",
     [STEAD_STORE_FAILED] = "STEAD_STORE_FAILED",
+    [STEAD_CALL_FAILED] = "STEAD_CALL_FAILED",
+    [STEAD_EFFECTS_TOO_LARGE] = "STEAD_EFFECTS_TOO_LARGE",
+    [STEAD_TIMED_OUT] = "STEAD_TIMED_OUT",
 };
 
 /* A handler that returns an error without having said why: its number is all that is known. */
@@ -110,6 +115,7 @@ static void fill_reply(struct stead_ctx *ctx, struct wire_result *result)
            ctx->reply.headers.count * sizeof ctx->reply.headers.items[0]);
     stead__view_encode_writes(&ctx->view, &ctx->writes);
     result->writes = buf_view(&ctx->writes);
+    result->effects = buf_view(&ctx->effects);
 }
 
 static uint32_t saturated_us(uint64_t ns)
@@ -128,7 +134,7 @@ void stead__ctx_run(struct stead_ctx *ctx, const struct wire_invoke *invoke, ste
     bool ok = ctx->failure.status == STEAD_OK;
     result->id = invoke->id;
     result->status = STATUS_OK;
-    result->failure = result->body = result->reads = result->writes = SLICE_EMPTY;
+    result->failure = result->body = result->reads = result->writes = result->effects = SLICE_EMPTY;
     result->headers.count = 0;
     result->cpu_us = result->peak_kib = 0;
     result->rows_read = ctx->rows_read;
@@ -137,7 +143,7 @@ void stead__ctx_run(struct stead_ctx *ctx, const struct wire_invoke *invoke, ste
         fill_reply(ctx, result);
     else
         fill_failure(ctx, result);
-    if (invoke->validate || result->writes.size > 0)
+    if (invoke->validate || result->writes.size > 0 || result->effects.size > 0)
     {
         stead__view_encode_reads(&ctx->view, &ctx->reads);
         result->reads = buf_view(&ctx->reads);
@@ -160,6 +166,7 @@ void stead__ctx_reset(struct stead_ctx *ctx)
     reset_buffer(&ctx->reply.body);
     reset_buffer(&ctx->reads);
     reset_buffer(&ctx->writes);
+    reset_buffer(&ctx->effects);
     reset_buffer(&ctx->scratch);
     ctx->invoke = NULL;
 }
@@ -192,6 +199,14 @@ static enum stead_status public_status(enum status cause)
     case STATUS_STORE_IO:
     case STATUS_STORE_CORRUPT:
         return STEAD_STORE_FAILED;
+    case STATUS_CALL_FAILED:
+    case STATUS_CALL_CYCLE:
+    case STATUS_CALL_TOO_DEEP:
+        return STEAD_CALL_FAILED;
+    case STATUS_EFFECTS_TOO_LARGE:
+        return STEAD_EFFECTS_TOO_LARGE;
+    case STATUS_DEADLINE_EXCEEDED:
+        return STEAD_TIMED_OUT;
     default:
         return STEAD_FAILED;
     }

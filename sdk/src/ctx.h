@@ -50,6 +50,10 @@ struct stead_ctx {
     /* Set by the owner after init. */
     struct clock *clock;
     void (*log)(void *owner, uint64_t invocation, enum stead_log_level level, struct slice text);
+    /* Sends a wish; `id` and `ask` are the owner's to fill in. Its bytes may change afterwards. Returns its number. */
+    uint32_t (*ask)(void *owner, struct wire_ask *ask);
+    /* Waits for the next answer; its slices live until the next call. NULL like `ask`: there is nobody to ask. */
+    void (*answer)(void *owner, struct wire_answer *answer);
     void *owner;
 
     struct stead__arena arena;
@@ -58,6 +62,8 @@ struct stead_ctx {
     struct stead__failure failure;
     struct buf reads; /* encoded sets of the result */
     struct buf writes;
+    struct buf effects; /* frames of type EFFECT */
+    uint32_t effects_count;
     struct buf key; /* scratch of one call */
     struct buf scratch;
 
@@ -92,6 +98,10 @@ enum stead_status stead__fail_text(struct stead_ctx *ctx, const char *call, enum
  * failure. */
 enum stead_status stead__row_key(struct stead_ctx *ctx, const char *call, const char *entity,
                                  const char *name);
+/* STEAD_OK when `entity` may name one; else the failure, which names the call. */
+enum stead_status stead__entity_check(struct stead_ctx *ctx, const char *call, const char *entity);
+/* Adds an effect within the limits. */
+enum stead_status stead__effect(struct stead_ctx *ctx, const char *call, const struct wire_effect *effect);
 /* As `entity` of the calls without _of. */
 struct slice stead__own_entity(const struct stead_ctx *ctx);
 void stead__reply_init(struct stead__reply *reply);

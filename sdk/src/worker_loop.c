@@ -8,6 +8,9 @@
 // - before a handler runs, all is written, unless the function was short the last time (RUN_SHORT_NS) and
 //   the oldest result waits for less than HOLD_NS;
 // - a fatal signal and exit() in a handler write what is finished before the process ends.
+//
+// Asking. A handler that waits for an answer reads on, into a buffer of its own: the frame that it runs from stays where it is. What
+// was behind that frame goes with it, since it is void from the first wish on (wire.h): the daemon has taken it back.
 #include "sdk/src/worker_loop.h"
 
 #include <errno.h>
@@ -46,6 +49,11 @@ struct worker {
     struct wire_result result;
     struct buf in;
     size_t in_taken; /* bytes of `in` that were worked on */
+    size_t in_running; /* bytes of `in` up to the end of the frame that is being run */
+    struct buf mail; /* read while a handler waits: answers, and frames that come after */
+    size_t mail_taken;
+    uint32_t asks; /* of the running handler */
+    uint32_t answers_due;
     struct buf out; /* whole frames, not yet written */
     uint64_t out_since_ns; /* when the oldest result in `out` was finished; 0: none waits */
     char short_function[BOUND_NAME_BYTES_MAX + 1]; /* whose last run was short; "" for none */
@@ -95,22 +103,27 @@ static void flush(struct worker *worker)
 }
 
 /* Makes room and reads once. False at the end of the link. `need` is the size of the frame that has
- * begun. */
-static bool receive(struct worker *worker, size_t need)
+ * begun behind the `taken` bytes. */
+static bool read_more(struct worker *worker, struct buf *buf, size_t *taken, size_t need)
 {
-    buf_consume(&worker->in, worker->in_taken);
-    worker->in_taken = 0;
-    if (worker->in.size == 0 && worker->in.capacity > BUFFER_BYTES_KEPT) buf_fini(&worker->in);
-    size_t room = need - worker->in.size > READ_BYTES ? need - worker->in.size : READ_BYTES;
-    uint8_t *at = buf_reserve(&worker->in, room);
+    buf_consume(buf, *taken);
+    *taken = 0;
+    if (buf->size == 0 && buf->capacity > BUFFER_BYTES_KEPT) buf_fini(buf);
+    size_t room = need > buf->size + READ_BYTES ? need - buf->size : READ_BYTES;
+    uint8_t *at = buf_reserve(buf, room);
     for (;;)
     {
         ssize_t got = read(worker->config->link_fd, at, room);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return false;
-        worker->in.size += (size_t)got;
+        buf->size += (size_t)got;
         return true;
     }
+}
+
+static bool receive(struct worker *worker, size_t need)
+{
+    return read_more(worker, &worker->in, &worker->in_taken, need);
 }
 
 /* ---- what a handler can do to the process ---- */
@@ -155,6 +168,98 @@ static void on_log(void *owner, uint64_t invocation, enum stead_log_level level,
                     &(struct wire_log){.id = invocation, .level = (uint8_t)level, .text = text});
     flush(worker);
     worker->in_handler = 1;
+}
+
+/* ---- what a handler asks for ---- */
+
+/* Nobody can go on with a daemon that does not speak the language. */
+static _Noreturn void link_nonsense(const struct err *err)
+{
+    fprintf(stderr, "stead: worker: %s\n", err_text(err));
+    _exit(1);
+}
+
+/* What has come behind the running frame, the beginning of another one perhaps, belongs to the mail. */
+static void mail_behind(struct worker *worker)
+{
+    if (worker->in.size == worker->in_running) return;
+    CHECK(worker->mail.size == 0);
+    buf_append(&worker->mail,
+               slice_make(worker->in.data + worker->in_running, worker->in.size - worker->in_running));
+    worker->in.size = worker->in_running;
+}
+
+static uint32_t on_ask(void *owner, struct wire_ask *ask)
+{
+    struct worker *worker = owner;
+    ask->id = worker->invoke.id;
+    ask->ask = ++worker->asks;
+    worker->in_handler = 0; /* `out` is not at rest */
+    wire_ask_encode(&worker->out, ask);
+    if (ask->kind == WIRE_ASK_PUBLISH)
+        flush(worker); /* nothing waits for it, so nothing else would send it */
+    else
+    {
+        worker->answers_due++;
+        mail_behind(worker);
+        if (worker->out.size >= WRITE_AT_BYTES) flush(worker);
+    }
+    worker->in_handler = 1;
+    return ask->ask;
+}
+
+/* The next frame of the mail; waits for it. */
+static struct slice next_mail(struct worker *worker)
+{
+    size_t need = 0;
+    for (;;)
+    {
+        struct slice rest = {worker->mail.data + worker->mail_taken, worker->mail.size - worker->mail_taken};
+        struct slice payload;
+        bool whole;
+        if (wire_frame_next(rest, &payload, &need, &whole, &worker->err) != STATUS_OK)
+            link_nonsense(&worker->err);
+        if (whole)
+        {
+            worker->mail_taken += need;
+            return payload;
+        }
+        if (!read_more(worker, &worker->mail, &worker->mail_taken, need)) link_lost();
+    }
+}
+
+static void on_answer(void *owner, struct wire_answer *answer)
+{
+    struct worker *worker = owner;
+    CHECK(worker->answers_due > 0);
+    worker->in_handler = 0;
+    flush(worker);
+    worker->in_handler = 1;
+    for (;;)
+    {
+        struct slice payload = next_mail(worker);
+        enum wire_type type;
+        enum status status = wire_type_of(payload, &type, &worker->err);
+        if (status == STATUS_OK && type == WIRE_INVOKE) continue; /* void: the daemon has taken it back */
+        if (status == STATUS_OK) status = wire_answer_decode(payload, answer, &worker->err);
+        if (status == STATUS_OK && (answer->id != worker->invoke.id || answer->ask > worker->asks))
+            status = err_set(&worker->err, STATUS_FUNCTION_PROTOCOL, "an answer to nothing that was asked");
+        if (status != STATUS_OK) link_nonsense(&worker->err);
+        break;
+    }
+    worker->answers_due--;
+}
+
+/* What came while the handler waited is what comes next. */
+static void open_mail(struct worker *worker)
+{
+    if (worker->mail.size == 0) return;
+    struct buf done = worker->in;
+    worker->in = worker->mail;
+    worker->in_taken = worker->mail_taken;
+    worker->mail = done;
+    worker->mail_taken = 0;
+    buf_reset(&worker->mail);
 }
 
 /* ---- usage ---- */
@@ -227,6 +332,7 @@ static enum status run_invocation(struct worker *worker)
     TRY(install_snapshot(worker));
     flush_before_run(worker);
     stead__handler_fn handler = worker->config->lookup(worker->config->lookup_ctx, worker->invoke.function);
+    worker->asks = 0;
     worker->in_handler = 1;
     stead__ctx_run(&worker->ctx, &worker->invoke, handler, &worker->result);
     worker->in_handler = 0;
@@ -260,8 +366,10 @@ static enum status work(struct worker *worker, size_t *need)
         bool whole;
         TRY(wire_frame_next(rest, &payload, need, &whole, &worker->err));
         if (!whole) return STATUS_OK;
+        worker->in_running = worker->in_taken + *need;
         TRY(work_on(worker, payload));
-        worker->in_taken += *need;
+        worker->in_taken = worker->in_running;
+        open_mail(worker);
     }
 }
 
@@ -273,6 +381,8 @@ static void start(struct worker *worker, const struct stead__worker_config *conf
     stead__ctx_init(&worker->ctx, config->snapshot);
     worker->ctx.owner = worker;
     worker->ctx.log = on_log;
+    worker->ctx.ask = on_ask;
+    worker->ctx.answer = on_answer;
     the_worker = worker;
     catch_signals(worker);
     CHECK(atexit(send_finished) == 0);
@@ -287,6 +397,7 @@ static void finish(struct worker *worker)
     CHECK(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL) == 0);
     stead__ctx_fini(&worker->ctx);
     buf_fini(&worker->in);
+    buf_fini(&worker->mail);
     buf_fini(&worker->out);
     free(worker->signal_stack);
     free(worker);

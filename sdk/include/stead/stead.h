@@ -95,6 +95,9 @@ enum stead_status {
     STEAD_NOT_A_NUMBER = 8, /* the row is not a number, or the sum leaves 64 bits */
     STEAD_REPLY_TOO_LARGE = 9, /* the body exceeds 16 MiB, or the headers 100 or 64 KiB */
     STEAD_STORE_FAILED = 10, /* the rows cannot be read; the node's log says why */
+    STEAD_CALL_FAILED = 11, /* a function that this one called failed, or could not be called */
+    STEAD_EFFECTS_TOO_LARGE = 12, /* more than 10,000 or 32 MiB of sends and messages in one invocation */
+    STEAD_TIMED_OUT = 13, /* nothing came in time; not a failure of the invocation */
 };
 
 /* Bytes that are not yours: valid until the handler returns. */
@@ -257,6 +260,54 @@ STEAD_API void stead_scan_after(struct stead_scan *scan, const char *name);
 
 /* The next row; false at the end or after a failure. */
 STEAD_API bool stead_scan_next(struct stead_scan *scan, struct stead_row *row);
+
+/* ---- other functions of the app ----
+ *
+ * A call waits for the reply; a send does not. Both name a function of the same app and the entity that the
+ * invocation is addressed to, STEAD_APP for none. The payload arrives as stead_body(). What is called is an
+ * invocation of its own: it commits by itself, before its reply is there, and does not see what its caller has not
+ * committed yet.
+ *
+ * Exactly once. When a handler that calls runs again after a conflict, or is repeated with its Idempotency-Key, the
+ * calls it makes in the same order get the same replies, and what they did is not done twice. A repeated call
+ * with another payload fails. A send is a part of the sender's commit: it happens once if that commits, and never if
+ * it does not; it survives crashes, and is tried again with growing delays when the receiver fails. */
+
+/* What a call came to. */
+struct stead_answer {
+    enum stead_status status; /* STEAD_OK, or STEAD_CALL_FAILED */
+    int http_status; /* of the reply, 200 when the function set none; of a failure what a HTTP caller would get */
+    const char *content_type;
+    struct stead_bytes body;
+    const char *error; /* words of a failure; NULL */
+};
+
+/* Waits until the function has replied, at most as long as this invocation has time left. A failure of the function is a
+ * failure of this invocation, too, unless stead_failure_clear() forgives it. `answer` may be NULL. A call of a busy
+ * entity that waits for this very invocation is refused, with the chain of calls in the words. */
+STEAD_API enum stead_status stead_call(struct stead_ctx *ctx, const char *function, const char *entity,
+                                       const void *data, size_t size, struct stead_answer *answer);
+
+struct stead_call {
+    const char *function;
+    const char *entity;
+    const void *data;
+    size_t size;
+    struct stead_answer answer; /* filled in */
+};
+/* Makes all calls at once, at most 256, and waits for all replies. STEAD_CALL_FAILED when any failed: each
+ * `answer.status` tells. */
+STEAD_API enum stead_status stead_call_all(struct stead_ctx *ctx, struct stead_call *calls, size_t count);
+
+/* Runs the function once, soon after this invocation has committed; with _at not before that time (milliseconds since
+ * 1970, see stead_now_ms). The reply goes nowhere. */
+STEAD_API enum stead_status stead_send(struct stead_ctx *ctx, const char *function, const char *entity,
+                                       const void *data, size_t size);
+STEAD_API enum stead_status stead_send_at(struct stead_ctx *ctx, int64_t at_ms, const char *function,
+                                          const char *entity, const void *data, size_t size);
+
+/* Where this invocation comes from: "http", "call", "send", "channel" or "socket". */
+STEAD_API const char *stead_origin(struct stead_ctx *ctx);
 
 /* ---- log ---- */
 
