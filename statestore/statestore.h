@@ -89,7 +89,7 @@ MUST_CHECK enum status store_scan(struct store_snapshot *snapshot, struct slice 
 
 /* ---- commits ---- */
 
-enum { STORE_COMMIT_PARTS_MAX = 4 };
+enum { STORE_COMMIT_PARTS_MAX = 6 };
 
 /* Embedded by the caller, who keeps it and the bytes it points to until its last callback:
  * `applied` with a failure status, else `durable`. */

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/invoke/effects.h"
 
+#include "runtime/base/bounds.h"
+#include "runtime/invoke/invoke.h"
 #include "statestore/kv/keyspace.h"
 #include "statestore/kv/write_set.h"
 
@@ -37,10 +39,61 @@ static enum status rows_are_ours(const struct effects_place *place, const struct
     return STATUS_OK;
 }
 
+static enum status send_check(const struct effects_place *place, const struct wire_effect *send,
+                              struct err *err)
+{
+    if (!invoke_version_function(place->version, send->name))
+        return err_set(err, STATUS_FUNCTION_NOT_FOUND,
+                       "stead_send: version %s of app '%s' has no function '%.*s'",
+                       place->version->id ? place->version->id : "",
+                       place->version->app ? place->version->app : "", SLICE_FMT(send->name));
+    if (send->key.size > BOUND_ENTITY_BYTES_MAX ||
+        (send->key.size && memchr(send->key.data, 0, send->key.size)))
+        return err_set(err, STATUS_ENTITY_INVALID, "stead_send: %s", status_text(STATUS_ENTITY_INVALID));
+    if (send->body.size > BOUND_HTTP_BODY_BYTES_MAX)
+        return err_set(err, STATUS_BODY_TOO_LARGE, "stead_send: %s", status_text(STATUS_BODY_TOO_LARGE));
+    return STATUS_OK;
+}
+
+static enum status message_check(const struct wire_effect *message, struct err *err)
+{
+    if (message->body.size > BOUND_MESSAGE_BYTES_MAX)
+        return err_set(err, STATUS_MESSAGE_TOO_LARGE,
+                       "a message for '%.*s' has %zu bytes; at most %llu are allowed",
+                       SLICE_FMT(message->name), message->body.size, BOUND_MESSAGE_BYTES_MAX);
+    if (message->key.size > BOUND_MESSAGE_KEY_BYTES_MAX || message->type.size > BOUND_CONTENT_TYPE_BYTES_MAX)
+        return err_set(
+            err, STATUS_MESSAGE_TOO_LARGE,
+            "a message for '%.*s' has a key of %zu and a content type of %zu bytes; at most %d and %d are "
+            "allowed",
+            SLICE_FMT(message->name), message->key.size, message->type.size, BOUND_MESSAGE_KEY_BYTES_MAX,
+            BOUND_CONTENT_TYPE_BYTES_MAX);
+    return STATUS_OK;
+}
+
+static enum status messages_check(const struct effects_place *place, struct slice effects, struct err *err)
+{
+    if (effects.size > BOUND_EFFECTS_BYTES_MAX + BOUND_HTTP_BODY_BYTES_MAX)
+        return err_set(err, STATUS_EFFECTS_TOO_LARGE, "%zu bytes of sends and messages", effects.size);
+    struct wire_effect effect;
+    bool found;
+    size_t offset = 0, count = 0;
+    for (;;)
+    {
+        TRY(wire_effect_next(effects, &offset, &effect, &found, err));
+        if (!found) return STATUS_OK;
+        if (++count > BOUND_EFFECTS_COUNT_MAX)
+            return err_set(err, STATUS_EFFECTS_TOO_LARGE, "more than %d sends and messages",
+                           BOUND_EFFECTS_COUNT_MAX);
+        TRY(effect.kind == WIRE_EFFECT_SEND ? send_check(place, &effect, err) : message_check(&effect, err));
+    }
+}
+
 enum status effects_check(const struct effects_place *place, const struct wire_result *result,
                           struct err *err)
 {
     TRY(write_set_check(result->writes, SPACE_ROWS, err));
     TRY(read_set_check(result->reads, SPACE_ROWS, err));
+    TRY(messages_check(place, result->effects, err));
     return rows_are_ours(place, result, err);
 }

@@ -63,10 +63,26 @@ void invoke_stats(const struct invoke *engine, struct invoke_stats *stats)
     *stats = engine->stats;
 }
 
+void invoke_set_ports(struct invoke *engine, const struct invoke_ports *ports)
+{
+    engine->ports = *ports;
+}
+
+struct invoke_version *invoke_version_part(struct invoke_version *version, uint32_t partition)
+{
+    return version->part ? version->part(version, partition) : version;
+}
+
+void invoke_version_ref(struct invoke_version *version)
+{
+    invoke_version_part(version, 0)->refs++;
+}
+
 void invoke_version_unref(struct invoke_version *version)
 {
-    CHECK(version->refs > 0);
-    if (--version->refs == 0) version->on_unused(version);
+    struct invoke_version *whole = invoke_version_part(version, 0);
+    CHECK(whole->refs > 0);
+    if (--whole->refs == 0) whole->on_unused(whole);
 }
 
 struct invoke_function *invoke_version_function(struct invoke_version *version, struct slice name)
@@ -124,6 +140,8 @@ struct invoke_partition *invoke_partition_open(struct invoke *engine, struct sto
     partition->engine = engine;
     partition->store = store;
     partition->index = index;
+    /* Numbers of sends grow over restarts, too, unless the clock is set back: then they repeat only in other ms. */
+    partition->outbox_number = clock_wall_ms(engine->clock) << 20;
     partition->count = count;
     partition->metering = metering_open(engine->loop, store);
     lanes_init(&partition->lanes);

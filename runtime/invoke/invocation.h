@@ -19,6 +19,7 @@ struct invoke {
     struct invoke_stats stats;
     struct list pushing; /* partitions whose submissions go to the committer in PHASE_COMMIT */
     struct list over; /* invocations whose outcome is told in PHASE_REPLY */
+    struct invoke_ports ports;
 };
 
 struct invoke_partition {
@@ -34,12 +35,14 @@ struct invoke_partition {
     struct store_commit expiry_commit;
     struct buf expiry_set;
     bool expiring;
+    uint64_t outbox_number; /* of the next send */
 };
 
 /* What the engine keeps for a busy entity. */
 struct entity_chain {
     struct store_snapshot *snapshot; /* what the running chain reads; NULL before its first run is prepared */
     struct pool_chain pool;
+    struct invocation *asking; /* its run has asked for calls and is not over */
     struct invoke_function *slot_function; /* of which it holds a slot, while slot_runs > 0 */
     uint32_t slot_runs;
 };
@@ -60,6 +63,12 @@ struct invocation {
     struct invoke_request request; /* borrowed from the caller until done */
     invoke_done_fn done;
     void *ctx;
+
+    struct call *call; /* by which another one made it; NULL: none did */
+    struct list calls; /* that its run waits for */
+    uint32_t calls_made; /* by the present run */
+    bool asked; /* the present run has asked a port for something */
+    void *asked_state; /* the port's */
 
     struct lane *lane; /* NULL: unaddressed */
     struct lane_entry turn;
@@ -88,6 +97,7 @@ struct invocation {
     char ident[INVOCATION_ID_CHARS + 1];
     struct meter_sums outcome_usage; /* what has to be taken back when its commit fails */
     struct buf meter_set;
+    struct buf outbox_set;
     struct buf effects; /* what `result` points into */
     struct store_commit commit;
     struct store_waiter waiter;
@@ -97,5 +107,10 @@ struct invocation {
     struct wire_result result;
 };
 
+struct call;
+/* invoke_start() for a call; `call` is what called it. */
+struct invocation *invoke_start_call(struct invoke *engine, struct invoke_version *version,
+                                     struct invoke_function *function, const struct invoke_request *request,
+                                     invoke_done_fn done, struct call *call);
 /* Hands a commit to the partition's store, at the end of the turn together with the others. */
 void partition_submit(struct invoke_partition *partition, struct store_commit *commit);

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include "runtime/base/check.h"
+#include "runtime/invoke/calls.h"
 #include "runtime/invoke/effects.h"
 #include "runtime/invoke/invocation.h"
+#include "runtime/invoke/outbox.h"
 #include "runtime/invoke/output_gate.h"
 #include "runtime/invoke/retry.h"
 #include "statestore/kv/write_set.h"
@@ -29,6 +31,7 @@ static void ident_write(struct invoke *engine, char ident[INVOCATION_ID_CHARS + 
 
 static void on_timer(struct loop_timer *timer, void *ctx);
 static void on_prepare(struct pool_run *run);
+static void on_ask(struct pool_run *run, const struct wire_ask *ask);
 static void on_run_done(struct pool_run *run, enum status status, const struct wire_result *result,
                         const struct err *err);
 
@@ -47,12 +50,15 @@ static struct invocation *invocation_create(struct invoke *engine, struct invoke
     invocation->done = done;
     invocation->ctx = ctx;
     invocation->deadline_ns = loop_now_ns(engine->loop) + function->timeout_ms * NS_PER_MS;
+    if (request->deadline_ns && request->deadline_ns < invocation->deadline_ns)
+        invocation->deadline_ns = request->deadline_ns;
     loop_timer_init(&invocation->timer, on_timer, invocation);
     list_init(&invocation->joined);
+    list_init(&invocation->calls);
     list_init(&invocation->over);
     list_init(&invocation->turn.link);
     ident_write(engine, invocation->ident);
-    version->refs++;
+    invoke_version_ref(version);
     function->in_flight++;
     invocation->partition->in_flight++;
     engine->stats.in_flight++;
@@ -70,7 +76,10 @@ static enum status admit(struct invocation *invocation, struct err *err)
                        request->entity.size, BOUND_ENTITY_BYTES_MAX);
     if (request->entity.size > 0 && memchr(request->entity.data, 0, request->entity.size))
         return err_set(err, STATUS_ENTITY_INVALID, "the entity key has a zero byte");
-    if (request->has_idempotency_key) TRY(idempotency_key_check(request->idempotency_key, err));
+    bool own_key =
+        request->idempotency_key.size > 0 && *(const char *)request->idempotency_key.data == INVOKE_OWN_KEY;
+    if (request->has_idempotency_key && !(own_key && request->origin != WIRE_ORIGIN_HTTP))
+        TRY(idempotency_key_check(request->idempotency_key, err));
     struct admission_request wish = {
         .function = function->name,
         .in_flight = function->in_flight - 1, /* it is counted already */
@@ -80,15 +89,32 @@ static enum status admit(struct invocation *invocation, struct err *err)
     return admission_decide(&function->limits, &function->rate, &wish, &invocation->retry_after_s, err);
 }
 
+/* What it is for a call that its key was used for something else. */
+static enum status mismatch_of(struct invocation *invocation)
+{
+    const struct invoke_request *request = &invocation->request;
+    if (request->origin != WIRE_ORIGIN_CALL) return STATUS_IDEMPOTENCY_MISMATCH;
+    const char *dot = memrchr(request->idempotency_key.data, '.', request->idempotency_key.size);
+    size_t digits =
+        (size_t)((const char *)request->idempotency_key.data + request->idempotency_key.size - dot - 1);
+    return err_set(
+        &invocation->err, STATUS_CALL_CHANGED,
+        "call number %.*s was made in an earlier run, to another function or entity or with another payload",
+        (int)digits, dot + 1);
+}
+
 /* Answers from the remembered outcome, or joins the invocation that has the same key. True when either was done. */
 static bool answered_by_another(struct invocation *invocation)
 {
     const struct invoke_request *request = &invocation->request;
+    /* A call is the n-th of its caller, whatever function it is to. */
+    bool is_call = request->origin == WIRE_ORIGIN_CALL;
+    struct slice function = slice_cstr(invocation->function->name);
     invocation->remember = (struct idempotency_request){
-        .function = slice_cstr(invocation->function->name),
+        .function = is_call ? SLICE_EMPTY : function,
         .key = request->idempotency_key,
-        .fingerprint =
-            idempotency_fingerprint(request->method, request->entity, request->query, request->body),
+        .fingerprint = idempotency_fingerprint(is_call ? function : request->method, request->entity,
+                                               request->query, request->body),
     };
     idempotency_record_key(&invocation->remember_key, &invocation->remember);
     struct slice key = buf_view(&invocation->remember_key);
@@ -96,9 +122,10 @@ static bool answered_by_another(struct invocation *invocation)
     struct invocation *first = map_get(&invocation->partition->by_idempotency_key, key);
     if (first && first->remember.fingerprint != invocation->remember.fingerprint)
     {
-        invocation_over(invocation, err_set(&invocation->err, STATUS_IDEMPOTENCY_MISMATCH,
-                                            "Idempotency-Key '%.*s' is in use by a different request",
-                                            SLICE_FMT(request->idempotency_key)));
+        (void)err_set(&invocation->err, STATUS_IDEMPOTENCY_MISMATCH,
+                      "Idempotency-Key '%.*s' is in use by a different request",
+                      SLICE_FMT(request->idempotency_key)); /* below */
+        invocation_over(invocation, mismatch_of(invocation));
         return true;
     }
     if (first)
@@ -130,27 +157,29 @@ static bool answered_by_another(struct invocation *invocation)
         return false;
     }
     buf_fini(&invocation->remember_key);
-    invocation_over(invocation, status);
+    invocation_over(invocation, status == STATUS_IDEMPOTENCY_MISMATCH ? mismatch_of(invocation) : status);
     return true;
 }
 
-void invoke_start(struct invoke *engine, struct invoke_version *version, struct invoke_function *function,
-                  const struct invoke_request *request, invoke_done_fn done, void *ctx)
+static struct invocation *start(struct invoke *engine, struct invoke_version *version,
+                                struct invoke_function *function, const struct invoke_request *request,
+                                invoke_done_fn done, void *ctx, struct call *call)
 {
     struct invocation *invocation = invocation_create(engine, version, function, request, done, ctx);
+    invocation->call = call;
     enum status status = admit(invocation, &invocation->err);
     if (status != STATUS_OK)
     {
         engine->stats.refused++;
         invocation_over(invocation, status);
-        return;
+        return invocation;
     }
-    if (request->has_idempotency_key && answered_by_another(invocation)) return;
+    if (request->has_idempotency_key && answered_by_another(invocation)) return invocation;
     if (request->entity.size == 0)
     {
         invocation->first = true;
         invocation_go(invocation);
-        return;
+        return invocation;
     }
     struct invoke_partition *partition = invocation->partition;
     invocation->lane = lanes_enter(&partition->lanes, request->entity, &invocation->turn, version);
@@ -158,6 +187,20 @@ void invoke_start(struct invoke *engine, struct invoke_version *version, struct 
     /* Still in the lane: its time runs while it waits. */
     if (invocation->attempts == 0)
         loop_timer_start_at(engine->loop, &invocation->timer, invocation->deadline_ns);
+    return invocation;
+}
+
+void invoke_start(struct invoke *engine, struct invoke_version *version, struct invoke_function *function,
+                  const struct invoke_request *request, invoke_done_fn done, void *ctx)
+{
+    (void)start(engine, version, function, request, done, ctx, NULL); /* its outcome tells */
+}
+
+struct invocation *invoke_start_call(struct invoke *engine, struct invoke_version *version,
+                                     struct invoke_function *function, const struct invoke_request *request,
+                                     invoke_done_fn done, struct call *call)
+{
+    return start(engine, version, function, request, done, call, call);
 }
 
 /* ---- its turn ---- */
@@ -213,6 +256,7 @@ static void lane_leave(struct invocation *invocation)
     if (!lane) return;
     invocation->lane = NULL;
     lane_settled(lane);
+    calls_pump(lane);
     lane_pump(invocation->partition, lane);
 }
 
@@ -287,6 +331,7 @@ static void invocation_send(struct invocation *invocation)
     frame->validate = !invocation->first || invocation->partition->count > 1;
     frame->follows = !invocation->first;
     frame->attempt = invocation->attempts;
+    frame->origin = request->origin;
     frame->method = request->method;
     frame->path = request->path;
     frame->query = request->query;
@@ -300,8 +345,10 @@ static void invocation_send(struct invocation *invocation)
         .chain = chain ? &chain->pool : NULL,
         .start_before_ns = invocation->deadline_ns,
         .prepare = on_prepare,
+        .ask = on_ask,
         .done = on_run_done,
     };
+    invocation->calls_made = 0;
     slots_take(invocation);
     pool_submit(invocation->version->deployment, &invocation->run);
 }
@@ -340,6 +387,7 @@ static void invocation_again(struct invocation *invocation, uint32_t delay_ms)
     if (invocation->lane)
     {
         lane_return(invocation->lane, &invocation->turn);
+        calls_pump(invocation->lane);
         loop_timer_start_at(invocation->engine->loop, &invocation->timer, invocation->deadline_ns);
         lane_pump(invocation->partition, invocation->lane);
     }
@@ -395,10 +443,24 @@ static void meter_repeat(struct invocation *invocation)
     metering_add(invocation->partition->metering, function_name(invocation), &usage);
 }
 
+/* What it has to keep beside its rows. */
+static bool has_sends(struct invocation *invocation)
+{
+    struct slice effects = invocation->result.effects;
+    buf_reset(&invocation->outbox_set);
+    return effects.size > 0 &&
+           outbox_write_set(effects, clock_wall_ms(invocation->engine->clock),
+                            &invocation->partition->outbox_number, &invocation->outbox_set) > 0;
+}
+
 static void invocation_commit(struct invocation *invocation)
 {
     bool ok = invocation->status == STATUS_OK;
-    if (ok && invocation->remember_key.size > 0)
+    if (ok) (void)has_sends(invocation); /* their set tells */
+    /* A call that only read may be read again: nothing has to be kept for a caller that repeats it. */
+    bool acts = invocation->result.writes.size > 0 || invocation->result.effects.size > 0 ||
+                invocation->request.origin != WIRE_ORIGIN_CALL;
+    if (ok && acts && invocation->remember_key.size > 0)
     {
         buf_reset(&invocation->remember_set);
         idempotency_write_set(&invocation->remember_set, &invocation->remember, &invocation->result,
@@ -406,7 +468,9 @@ static void invocation_commit(struct invocation *invocation)
     }
     struct slice writes = ok ? invocation->result.writes : SLICE_EMPTY;
     struct slice outcome = ok ? buf_view(&invocation->remember_set) : SLICE_EMPTY;
-    bool pure_read = writes.size == 0 && outcome.size == 0;
+    struct slice sends = ok ? buf_view(&invocation->outbox_set) : SLICE_EMPTY;
+    struct slice settle = ok ? invocation->request.settle : SLICE_EMPTY;
+    bool pure_read = writes.size == 0 && outcome.size == 0 && sends.size == 0 && settle.size == 0;
     meter_outcome(invocation, writes);
     if (invocation->first && pure_read)
     {
@@ -423,8 +487,9 @@ static void invocation_commit(struct invocation *invocation)
     invocation->commit = (struct store_commit){
         .snapshot = store_snapshot_seq(invocation->snapshot),
         .chain = invocation->chain,
-        .reads = writes.size == 0 && invocation->first ? SLICE_EMPTY : invocation->result.reads,
-        .writes = {writes, outcome, buf_view(&invocation->meter_set)},
+        .reads =
+            writes.size == 0 && sends.size == 0 && invocation->first ? SLICE_EMPTY : invocation->result.reads,
+        .writes = {writes, outcome, buf_view(&invocation->meter_set), sends, settle},
         .relaxed = invocation->function->relaxed,
         .applied = on_applied,
         .durable = output_gate_on_durable,
@@ -468,7 +533,11 @@ static void run_over(struct invocation *invocation, enum status status, const st
     {
         meter_run(invocation, result);
         output_gate_keep(invocation, result);
-        struct effects_place place = {invocation->partition->index, invocation->partition->count};
+        struct effects_place place = {
+            .index = invocation->partition->index,
+            .count = invocation->partition->count,
+            .version = invocation->version,
+        };
         status = effects_check(&place, &invocation->result, &invocation->err);
         if (status == STATUS_OK) status = limits_check(invocation, &invocation->err);
         if (status == STATUS_OK)
@@ -493,12 +562,67 @@ static void run_over(struct invocation *invocation, enum status status, const st
     invocation_over(invocation, status);
 }
 
+/* ---- what its handler asks for ---- */
+
+static void on_ask(struct pool_run *run, const struct wire_ask *ask)
+{
+    struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
+    const struct invoke_ports *ports = &invocation->engine->ports;
+    if (ask->kind == WIRE_ASK_CALL)
+    {
+        calls_ask(invocation, ask);
+        return;
+    }
+    invocation->asked = ports->ask != NULL;
+    if (ports->ask)
+        ports->ask(ports->ctx, invocation, ask);
+    else if (ask->kind != WIRE_ASK_PUBLISH)
+        pool_answer(run, &(struct wire_answer){.ask = ask->ask,
+                                               .status = STATUS_UNSUPPORTED,
+                                               .failure = SLICE("this node has no channels")});
+}
+
+static void asks_over(struct invocation *invocation)
+{
+    calls_abandon(invocation);
+    const struct invoke_ports *ports = &invocation->engine->ports;
+    if (invocation->asked && ports->ask_over) ports->ask_over(ports->ctx, invocation);
+    invocation->asked = false;
+    invocation->asked_state = NULL;
+}
+
+struct invoke_version *invocation_version(const struct invocation *invocation)
+{
+    return invocation->version;
+}
+
+const struct invoke_request *invocation_request(const struct invocation *invocation)
+{
+    return &invocation->request;
+}
+
+const char *invocation_ident(const struct invocation *invocation)
+{
+    return invocation->ident;
+}
+
+void **invocation_asked(struct invocation *invocation)
+{
+    return &invocation->asked_state;
+}
+
+void invocation_answer(struct invocation *invocation, const struct wire_answer *answer)
+{
+    pool_answer(&invocation->run, answer);
+}
+
 static void on_run_done(struct pool_run *run, enum status status, const struct wire_result *result,
                         const struct err *err)
 {
     struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
     /* Others go after this one has found its place: it may have to go back to the front of its lane. */
     struct invoke_function *freed = slots_drop(invocation);
+    asks_over(invocation);
     invocation->cold |= run->cold;
     run_over(invocation, status, result, err);
     if (freed) slots_serve(freed);

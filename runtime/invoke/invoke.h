@@ -23,6 +23,7 @@
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
 
+struct invocation;
 struct invoke;
 struct invoke_partition;
 struct metering;
@@ -46,16 +47,21 @@ struct invoke_function {
 /* One app version that can run. The node makes it at a switch and drops its reference at the next; it lives on until
  * its last invocation has ended. */
 struct invoke_version {
+    const char *app, *id; /* for messages; NULL: not known */
+    /* When the app has several partitions: its version in each, which live and end together. NULL: this one is all. */
+    struct invoke_version *(*part)(struct invoke_version *version, uint32_t partition);
     struct invoke_partition *partition;
     struct pool_deployment *deployment;
     struct invoke_function *functions;
     size_t functions_count;
     uint64_t state_bytes_max; /* of the partition; 0: no limit */
-    uint32_t refs; /* the node's one included */
-    void (*on_unused)(struct invoke_version *version);
+    uint32_t refs; /* the node's one included; counted in the one of partition 0 for all */
+    void (*on_unused)(struct invoke_version *version); /* of partition 0, for all */
 };
 
+void invoke_version_ref(struct invoke_version *version);
 void invoke_version_unref(struct invoke_version *version);
+struct invoke_version *invoke_version_part(struct invoke_version *version, uint32_t partition);
 /* NULL when there is none of this name. */
 struct invoke_function *invoke_version_function(struct invoke_version *version, struct slice name);
 
@@ -63,12 +69,17 @@ struct invoke_function *invoke_version_function(struct invoke_version *version, 
 
 /* Its slices stay valid until `done`. */
 struct invoke_request {
+    enum wire_origin origin;
     struct slice entity; /* empty: unaddressed */
     struct slice method, path, query;
     const struct wire_headers *headers;
     struct slice body;
     bool has_idempotency_key;
     struct slice idempotency_key;
+    uint64_t
+        deadline_ns; /* of the loop's clock, when it is earlier than the function's own time; 0: that one */
+    /* A write set that commits with what the invocation does: its origin forgets it by that. Empty: none. */
+    struct slice settle;
 };
 
 enum { INVOCATION_ID_CHARS = 32 };
@@ -92,6 +103,32 @@ struct invoke_config {
     struct clock *clock;
     uint64_t seed; /* of ids and jitter */
 };
+
+/* First byte of the Idempotency-Keys that the node makes itself; no caller can send one. */
+enum { INVOKE_OWN_KEY = 1 };
+
+/* What running and ended invocations want from the upper layers. */
+struct invoke_ports {
+    void *ctx;
+    /* A handler wants something that is no call. Each kind but publish is answered by one invocation_answer(), inside of
+     * this call or later, as long as the run is not over. */
+    void (*ask)(void *ctx, struct invocation *invocation, const struct wire_ask *ask);
+    /* The run is over: nothing that it asked for is wanted any more. Only when it asked for something. */
+    void (*ask_over)(void *ctx, struct invocation *invocation);
+    /* A message (PUBLISH, PUSH) of an invocation that is durable; before its outcome is told. */
+    void (*release)(void *ctx, struct invocation *invocation, const struct wire_effect *effect);
+    /* A commit with sends of this partition is durable. */
+    void (*sent)(void *ctx, struct invoke_partition *partition);
+};
+void invoke_set_ports(struct invoke *engine, const struct invoke_ports *ports);
+
+/* For the ports. Borrowed: valid inside of these calls, and for what was asked until ask_over. */
+struct invoke_version *invocation_version(const struct invocation *invocation);
+const struct invoke_request *invocation_request(const struct invocation *invocation);
+const char *invocation_ident(const struct invocation *invocation);
+/* A place for what a port keeps for the asking run; NULL at first and after ask_over. */
+void **invocation_asked(struct invocation *invocation);
+void invocation_answer(struct invocation *invocation, const struct wire_answer *answer);
 
 struct invoke *invoke_create(const struct invoke_config *config);
 /* Everything must have ended. */

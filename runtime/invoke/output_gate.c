@@ -17,7 +17,8 @@ static struct slice keep(uint8_t **place, struct slice from)
 
 void output_gate_keep(struct invocation *invocation, const struct wire_result *result)
 {
-    size_t bytes = result->body.size + result->reads.size + result->writes.size + result->failure.size;
+    size_t bytes = result->body.size + result->reads.size + result->writes.size + result->effects.size +
+                   result->failure.size;
     for (size_t i = 0; i < result->headers.count; i++)
         bytes += result->headers.items[i].name.size + result->headers.items[i].value.size;
     buf_reset(&invocation->effects);
@@ -33,6 +34,7 @@ void output_gate_keep(struct invocation *invocation, const struct wire_result *r
     struct slice body = keep(&place, result->body);
     struct slice reads = keep(&place, result->reads);
     struct slice writes = keep(&place, result->writes);
+    struct slice effects = keep(&place, result->effects);
     struct slice failure = keep(&place, result->failure);
     kept->outcome = result->outcome;
     kept->status = result->status;
@@ -42,6 +44,7 @@ void output_gate_keep(struct invocation *invocation, const struct wire_result *r
     kept->body = body;
     kept->reads = reads;
     kept->writes = writes;
+    kept->effects = effects;
     kept->failure = failure;
 }
 
@@ -84,6 +87,7 @@ static void invocation_free(struct invocation *invocation)
     buf_fini(&invocation->remember_key);
     buf_fini(&invocation->remember_set);
     buf_fini(&invocation->meter_set);
+    buf_fini(&invocation->outbox_set);
     free(invocation);
 }
 
@@ -127,10 +131,28 @@ static void tell_one(struct invocation *invocation, const struct invocation *sou
     invocation->done(invocation->ctx, &outcome);
 }
 
+/* Nothing that it says may be heard by anybody before this. */
+static void release_messages(struct invocation *invocation)
+{
+    const struct invoke_ports *ports = &invocation->engine->ports;
+    struct wire_effect effect;
+    bool found, sent = false;
+    for (size_t offset = 0;
+         wire_effect_next(invocation->result.effects, &offset, &effect, &found, NULL) == STATUS_OK && found;)
+    {
+        sent |= effect.kind == WIRE_EFFECT_SEND;
+        bool message = effect.kind == WIRE_EFFECT_PUBLISH || effect.kind == WIRE_EFFECT_PUSH;
+        if (message && ports->release) ports->release(ports->ctx, invocation, &effect);
+    }
+    if (sent && ports->sent) ports->sent(ports->ctx, invocation->partition);
+}
+
 void output_gate_tell(struct invocation *invocation)
 {
     CHECK(!invocation->told);
     struct invoke_stats *stats = &invocation->engine->stats;
+    bool did = invocation->status == STATUS_OK && invocation->attempts > 0;
+    if (did && invocation->result.effects.size > 0) release_messages(invocation);
     if (invocation->status == STATUS_OK)
         stats->succeeded++;
     else

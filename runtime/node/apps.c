@@ -71,7 +71,8 @@ struct version {
     deploy_on_probed_fn probed;
     void *probed_ctx;
     struct invoke_function *functions; /* the partitions share them, and so their limits */
-    uint32_t running; /* partitions in which it has not ended yet */
+    uint32_t opened; /* parts that have a deployment */
+    uint32_t running; /* of these, those that have not ended yet */
     struct version_part {
         struct invoke_version invoke;
         struct version *version;
@@ -289,8 +290,16 @@ static void on_deployment_closed(void *ctx)
 
 static void on_version_unused(struct invoke_version *invoke)
 {
-    struct version_part *part = CONTAINER_OF(invoke, struct version_part, invoke);
-    pool_deployment_close(invoke->deployment, on_deployment_closed, part);
+    struct version *version = CONTAINER_OF(invoke, struct version_part, invoke)->version;
+    for (uint32_t i = 0; i < version->opened; i++)
+        pool_deployment_close(version->parts[i].invoke.deployment, on_deployment_closed, &version->parts[i]);
+}
+
+static struct invoke_version *part_of_version(struct invoke_version *invoke, uint32_t partition)
+{
+    struct version *version = CONTAINER_OF(invoke, struct version_part, invoke)->version;
+    CHECK(partition < version->app->partitions);
+    return &version->parts[partition].invoke;
 }
 
 static uint32_t sum_u32(uint32_t a, uint32_t b)
@@ -414,13 +423,17 @@ static enum status version_part_open(struct version *version, uint32_t index, st
     struct version_part *part = &version->parts[index];
     part->version = version;
     TRY(deployment_open(version->app, index, version->catalog, &part->invoke.deployment, err));
+    part->invoke.app = version->app->name;
+    part->invoke.id = version->catalog->id;
+    part->invoke.part = part_of_version;
     part->invoke.partition = version->app->parts[index].partition;
-    part->invoke.refs = 1;
+    version->parts[0].invoke.refs++;
     part->invoke.on_unused = on_version_unused;
     part->invoke.functions = version->functions;
     part->invoke.state_bytes_max =
         version->catalog->manifest->limits.state_bytes_max / version->app->partitions;
     part->invoke.functions_count = version->catalog->manifest->function_count;
+    version->opened++;
     version->running++;
     return STATUS_OK;
 }
@@ -428,7 +441,7 @@ static enum status version_part_open(struct version *version, uint32_t index, st
 /* Drops the node's references: it ends with its last invocation. */
 static void version_drop(struct version *version)
 {
-    uint32_t parts = version->running;
+    uint32_t parts = version->opened;
     for (uint32_t i = 0; i < parts; i++) invoke_version_unref(&version->parts[i].invoke);
 }
 

@@ -11,6 +11,8 @@ enum space {
     SPACE_ROWS = 'r', /* r entity 00 name -> value */
     SPACE_OUTCOMES = 'i', /* i function 00 idempotency-key -> outcome record */
     SPACE_OUTCOME_AGES = 'j', /* j big-endian ms, outcome key -> empty; finds the old ones */
+    SPACE_OUTBOX = 'o', /* o big-endian due ms, number -> a send that has not been done yet */
+    SPACE_DEAD = 'd', /* d ... as above -> a send that was given up */
     SPACE_METERS = 'm', /* m ... -> usage sums */
     SPACE_CATALOG = 'c', /* system store only: apps and versions */
     SPACE_STORE = 's', /* the store's own: format, last sequence number */

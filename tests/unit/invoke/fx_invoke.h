@@ -1,0 +1,79 @@
+/* fx_invoke.h - the engine over a real store, with a pool that the test plays by hand: runs are taken, asked for, ended. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "runtime/base/buf.h"
+#include "runtime/invoke/invoke.h"
+
+/* ---- the pool ---- */
+
+enum { FX_ANSWERS_MAX = 16 };
+
+/* What a running handler was given. */
+struct given_answer {
+    struct pool_run *run;
+    uint32_t ask;
+    enum status status;
+    char text[300]; /* body, or words of a failure */
+};
+
+/* Runs that no worker has taken yet, of pool_run.link. */
+extern struct list submitted;
+/* The oldest submitted run, handed to a worker. */
+struct pool_run *taken(void);
+void end(struct pool_run *run, enum status status, const struct wire_result *result);
+
+struct fixture;
+/* The oldest answer, waited for. */
+struct given_answer *fx_answer(struct fixture *fx);
+bool fx_unanswered(void);
+
+/* ---- the engine ---- */
+
+struct fixture {
+    char dir[64];
+    struct loop *loop;
+    struct store *store;
+    struct loop_task reap;
+    struct invoke *engine;
+    struct invoke_partition *partition;
+    struct invoke_function function;
+    struct invoke_version version;
+    bool version_unused;
+};
+
+int setup(void **state);
+/* A partition to which entity "x" does not belong. */
+int setup_foreign(void **state);
+int teardown(void **state);
+
+/* ---- callers ---- */
+
+struct caller {
+    struct wire_headers headers;
+    int answers;
+    enum status status;
+    uint32_t http_status;
+    bool remembered;
+    char body[64];
+    char message[200];
+    char ident[INVOCATION_ID_CHARS + 1];
+};
+
+void start_with_key(struct fixture *fx, struct caller *caller, const char *entity, const char *key,
+                    const char *body);
+void start(struct fixture *fx, struct caller *caller, const char *entity);
+void until_answered(struct fixture *fx, struct caller *caller);
+
+/* ---- results ---- */
+
+/* Results that read and write the row `name` of entity "x". */
+struct effects {
+    struct buf key, reads, writes;
+    struct wire_result result;
+};
+struct wire_result *effects(struct effects *effects, const char *name, const char *value, const char *body);
+void effects_fini(struct effects *effects);
+/* Answers the oldest run with a read and a write. */
+void run_writes(const char *name, const char *value);
+void assert_row(struct fixture *fx, const char *name, const char *want);
