@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/base/check.h"
+#include "runtime/cli/output.h"
 
 void client_socket(const struct cli_line *line, struct buf *path)
 {
@@ -48,6 +49,7 @@ struct transfer {
     client_on_chunk_fn chunk; /* NULL: the body is kept */
     void *ctx;
     bool stopped; /* `chunk` has had enough */
+    bool json; /* failures are told as the node tells its own */
 };
 
 static size_t on_body(char *data, size_t one, size_t size, void *ctx)
@@ -83,6 +85,7 @@ static void transfer_init(struct transfer *transfer, const struct cli_line *line
     CURL *curl = transfer->curl = curl_easy_init();
     CHECK(curl);
     client_socket(line, &transfer->socket);
+    transfer->json = line->json;
     struct buf url = BUF_INIT;
     buf_printf(&url, "http://stead%s", request->path);
     curl_easy_setopt(curl, CURLOPT_URL, buf_cstr(&url)); /* copies */
@@ -117,20 +120,37 @@ static void transfer_fini(struct transfer *transfer)
     buf_fini(&transfer->socket);
 }
 
+/* With --json in the shape of the node's own errors, so that a script reads one shape only. */
+static void complain_unavailable(bool json, const char *words, const char *hint)
+{
+    if (json)
+    {
+        json_t *error = json_pack("{s:{s:s, s:s, s:s, s:n}}", "error", "code", "unavailable", "message",
+                                  words, "hint", hint, "invocation");
+        output_json(error);
+        json_decref(error);
+        return;
+    }
+    (void)cli_complain(EXIT_UNREACHABLE, "%s (unavailable)%s%s", words, *hint ? "\n       " : "", hint);
+}
+
 static enum cli_exit transfer_run(struct transfer *transfer)
 {
     CURLcode result = curl_easy_perform(transfer->curl);
     curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &transfer->reply->http_status);
     if (result == CURLE_OK || transfer->stopped) return EXIT_DONE;
-    const char *socket = buf_cstr(&transfer->socket);
-    if (result == CURLE_COULDNT_CONNECT)
-        return cli_complain(EXIT_UNREACHABLE,
-                            "no node answers at %s (unavailable)\n       Start one with `stead serve`, or "
-                            "say where it is: --admin "
-                            "PATH or --data DIR.",
-                            socket);
-    return cli_complain(EXIT_UNREACHABLE, "the node at %s went away: %s (unavailable)", socket,
-                        curl_easy_strerror(result));
+    static const char nobody_hint[] =
+        "Start one with `stead serve`, or say where it is: --admin PATH or --data DIR.";
+    bool nobody = result == CURLE_COULDNT_CONNECT;
+    struct buf words = BUF_INIT;
+    if (nobody)
+        buf_printf(&words, "no node answers at %s", buf_cstr(&transfer->socket));
+    else
+        buf_printf(&words, "the node at %s went away: %s", buf_cstr(&transfer->socket),
+                   curl_easy_strerror(result));
+    complain_unavailable(transfer->json, buf_cstr(&words), nobody ? nobody_hint : "");
+    buf_fini(&words);
+    return EXIT_UNREACHABLE;
 }
 
 enum cli_exit client_stream(const struct cli_line *line, const struct client_request *request,

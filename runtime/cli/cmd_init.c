@@ -8,6 +8,7 @@
 
 #include "runtime/base/bounds.h"
 #include "runtime/catalog/manifest.h"
+#include "runtime/cli/output.h"
 #include "runtime/cli/place.h"
 
 /* In the templates @NAME@ is the app and @STEAD@ this very program. */
@@ -122,8 +123,9 @@ static void fill_in(struct buf *out, const char *text, const char *name, const c
     }
 }
 
+/* Its path goes to `list`. */
 static enum cli_exit write_file(const char *dir, const char *file, const char *content, const char *name,
-                                const char *program)
+                                const char *program, json_t *list)
 {
     struct buf path = BUF_INIT, text = BUF_INIT;
     buf_printf(&path, "%s/", dir);
@@ -134,12 +136,27 @@ static enum cli_exit write_file(const char *dir, const char *file, const char *c
     bool written = out && fwrite(text.data, 1, text.size, out) == text.size;
     if (out && fclose(out) != 0) written = false;
     if (written)
-        printf("  %s\n", buf_cstr(&path));
+        json_array_append_new(list, json_string(buf_cstr(&path)));
     else
         code = cli_complain(EXIT_LOCAL, "write %s: %s", buf_cstr(&path), strerror(errno));
     buf_fini(&path);
     buf_fini(&text);
     return code;
+}
+
+static void show(const struct cli_line *line, const char *name, const char *dir, json_t *files)
+{
+    if (line->json)
+    {
+        json_t *json = json_pack("{s:s, s:s, s:O}", "app", name, "dir", dir, "files", files);
+        output_json(json);
+        json_decref(json);
+        return;
+    }
+    size_t i;
+    const json_t *file;
+    json_array_foreach(files, i, file) printf("  %s\n", json_string_value(file));
+    printf("\ncd %s && stead dev\n", dir);
 }
 
 enum cli_exit cmd_init(struct cli_line *line)
@@ -162,9 +179,11 @@ enum cli_exit cmd_init(struct cli_line *line)
     struct buf program = BUF_INIT;
     program_beside(&program, "stead");
     enum cli_exit code = EXIT_DONE;
+    json_t *written = json_array();
     for (size_t i = 0; i < sizeof files / sizeof files[0] && code == EXIT_DONE; i++)
-        code = write_file(dir, files[i].file, files[i].content, name, buf_cstr(&program));
+        code = write_file(dir, files[i].file, files[i].content, name, buf_cstr(&program), written);
     buf_fini(&program);
-    if (code == EXIT_DONE) printf("\ncd %s && stead dev\n", dir);
+    if (code == EXIT_DONE) show(line, name, dir, written);
+    json_decref(written);
     return code;
 }

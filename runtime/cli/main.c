@@ -8,6 +8,7 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/suggest.h"
 #include "runtime/cli/cli.h"
+#include "runtime/cli/output.h"
 
 /* What every command takes. */
 static const struct cli_option common_options[] = {
@@ -177,6 +178,23 @@ static void print_commands(void)
            "4 something on this side failed (a file, a build).\n");
 }
 
+/* For completion of words and for tools. */
+static void print_commands_json(void)
+{
+    json_t *list = json_array();
+    for (const struct cli_command *command = cli_commands; command->name; command++)
+    {
+        json_t *options = json_array();
+        for (const struct cli_option *option = command->options; option && option->name; option++)
+            json_array_append_new(options, json_string(option->name));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:o}", "command", command->name, "arguments",
+                                        command->synopsis, "summary", command->summary, "options", options));
+    }
+    output_json(list);
+    json_decref(list);
+}
+
 static enum cli_exit command_unknown(const char *typed)
 {
     const char *words[64] = {NULL};
@@ -249,7 +267,10 @@ static enum cli_exit help_show(const char *first, const char *second)
 enum cli_exit cmd_help(struct cli_line *line)
 {
     if (line->arg_count > 0) return help_show(line->args[0], line->arg_count > 1 ? line->args[1] : NULL);
-    print_commands();
+    if (line->json)
+        print_commands_json();
+    else
+        print_commands();
     return EXIT_DONE;
 }
 

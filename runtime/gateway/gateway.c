@@ -231,7 +231,7 @@ enum status gateway_open(struct gateway **out, const struct gateway_config *conf
     if (limits.target_bytes_max > BOUND_HTTP_TARGET_BYTES_MAX)
     {
         free(gateway);
-        return err_set(err, STATUS_CONFIG_INVALID, "http.target_bytes_max is at most %llu",
+        return err_set(err, STATUS_CONFIG_INVALID, "the limit of path and query is at most %llu bytes",
                        (unsigned long long)BOUND_HTTP_TARGET_BYTES_MAX);
     }
     gateway->loop = config->loop;

@@ -379,8 +379,16 @@ static enum status explain(const struct worker *worker, struct err *err)
                                       : "and nothing is known about how");
     const struct zygote_exit *how = &worker->how;
     if (how->out_of_memory)
+    {
+        const struct pool_run *run = head_of(worker);
+        uint64_t limit = run ? worker->deployment->functions[run->function].memory_bytes : 0;
+        if (!limit)
+            return err_set(err, STATUS_FUNCTION_OUT_OF_MEMORY,
+                           "the function was refused memory and did not survive it");
         return err_set(err, STATUS_FUNCTION_OUT_OF_MEMORY,
-                       "the function was refused memory and did not survive it");
+                       "the function was refused memory beyond its %llu MiB and did not survive it",
+                       (unsigned long long)(limit >> 20));
+    }
     if (how->signal == 0)
         return err_set(err, STATUS_FUNCTION_EXITED, "the function ended its process with exit code %d",
                        how->code);

@@ -126,6 +126,32 @@ class Commands(NodeCase):
         self.assertIn("apps", self.node.cli("stats", "--json").json)
         self.assertIn("20000 ms", self.node.cli("functions", "faults").out)
 
+    def test_every_command_that_shows_something_prints_json(self):
+        self.node.post("/faults/add/json")
+        self.node.post("/faults/slow/json?ms=1")
+        for command in (
+            "apps", "apps faults", "functions faults", "stats", "usage", "usage faults", "logs faults", "doctor",
+            "state ls faults", "state scan faults", "explain invoke faults/add/x", f"backup {self.make_dir()}/b",
+            f"state export faults {self.make_dir()}/e", f"deploy {self.work}/faults",
+        ):  # fmt: skip
+            with self.subTest(command):
+                result = self.node.cli(*command.split(), "--json")
+                self.assertEqual("", result.err)
+                lines = result.out.splitlines() if command.startswith("logs") else [result.out]
+                for line in lines:
+                    self.assertIsInstance(json.loads(line), (dict, list))
+
+    def test_errors_are_json_too_when_asked_for(self):
+        for command, code in (
+            ("apps nosuch", "app_not_found"), ("functions nosuch", "app_not_found"), ("remove nosuch", "app_not_found"),
+            ("invoke faults/fails", "function_error"), ("invoke faults/nosuch", "function_not_found"),
+            ("rollback faults", "version_not_found"), ("state get faults/x nosuch", "not_found"),
+        ):  # fmt: skip
+            with self.subTest(command):
+                result = self.node.cli(*command.split(), "--json", check=False)
+                self.assertEqual((1, ""), (result.code, result.err))
+                self.assertEqual(code, result.json["error"]["code"])
+
     def test_logs_can_be_followed(self):
         follow = subprocess.Popen(
             self.node.cli_command("logs", "faults", "-f"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -176,6 +202,22 @@ class Alone(Case):
         self.assertEqual(3, done.returncode)
         self.assertIn("unavailable", done.stderr)
         self.assertIn("none.sock", done.stderr)
+
+    def test_an_unreachable_node_is_told_in_json_too(self):
+        done = self.run_stead("apps", "--json", "--admin", str(self.make_dir() / "none.sock"))
+        self.assertEqual((3, ""), (done.returncode, done.stderr))
+        error = json.loads(done.stdout)["error"]
+        self.assertEqual("unavailable", error["code"])
+        self.assertIn("none.sock", error["message"])
+        self.assertIn("stead serve", error["hint"])
+
+    def test_commands_that_need_no_node_print_json(self):
+        for arguments in (("init", str(self.make_dir() / "fresh")), ("explain",), ("explain", "conflict"), ("doctor",),
+                          ("sdk",), ("version",), ("help",)):
+            with self.subTest(arguments):
+                done = self.run_stead(*arguments, "--json")
+                self.assertEqual((0, ""), (done.returncode, done.stderr))
+                self.assertTrue(json.loads(done.stdout))
 
     def test_an_unknown_command_is_told(self):
         done = self.run_stead("dploy")

@@ -1,5 +1,6 @@
 """test_functions.py - functions that fail, crash, exit, hang, grow and flood: a clear error, and the node goes on."""
 # SPDX-License-Identifier: Apache-2.0
+import re
 import sys
 import time
 from pathlib import Path
@@ -68,7 +69,7 @@ class Functions(NodeCase):
     def test_endless_allocation_ends_at_the_memory_limit(self):
         for function in ("allocates", "allocates_ours"):
             with self.subTest(function):
-                self.assert_error(self.call(function), 502, "function_out_of_memory", "memory_mb")
+                self.assert_error(self.call(function), 502, "function_out_of_memory", "256 MiB", "memory_mb")
         self.assert_nothing_kept()
 
     def test_a_gigabyte_on_stdout_harms_nobody(self):
@@ -78,12 +79,19 @@ class Functions(NodeCase):
         self.assertLess(self.node.resident_mb(), 400)
         self.assertLess(self.node.data_mb(), 100)
         self.assertLess(sum(map(len, self.node.log.lines)), 10 << 20)
+        self.assert_told("faults/floods_stdout", r"\(too much output: what exceeds \d+ KiB per second is dropped")
         self.assert_nothing_kept()
+
+    def assert_told(self, function, words):
+        """Whoever reads the function's log learns that something is missing in it."""
+        lines = [line for line in self.node.cli("logs", "faults", "--tail", "1000").out.splitlines() if function in line]
+        self.assertTrue(any(re.search(words, line) for line in lines), [line[:200] for line in lines[-5:]])
 
     def test_a_flood_of_log_lines_is_kept_within_bounds(self):
         self.call("floods_log")
         self.assertLess(self.node.resident_mb(), 400)
         self.assertLess(self.node.data_mb(), 100)
+        self.assert_told("faults/floods_log", r"\(too many log lines: what exceeds the budget is dropped")
         self.assert_nothing_kept()
 
     def test_closed_descriptors_end_only_the_worker(self):

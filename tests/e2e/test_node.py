@@ -4,12 +4,12 @@ import itertools
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import struct
 import sys
 import threading
-import unittest
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
@@ -17,6 +17,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from faults import faults_app
 from harness.apps import make_app
 from harness.case import Case, main
+from harness.paths import program
+
+NOBODY = 65534
 
 VERSION = """
 #include <stead/stead.h>
@@ -29,8 +32,9 @@ class Starting(Case):
     """A node that cannot start says why, and ends with a code that is not 0."""
 
     def refused(self, *words, **options):
+        popen = options.pop("popen", {})
         node = self.make_node(start=False, **options)
-        node.launch()
+        node.launch(**popen)
         code = node.wait(20)
         said = node.log_text().lower()
         self.assertGreater(code, 0, f"killed by a signal or no error: {code}\n{said}")
@@ -42,11 +46,22 @@ class Starting(Case):
         file.write_text("")
         self.refused("store_unwritable", str(file), data=file / "data")
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
     def test_a_data_directory_without_write_permission_is_told(self):
+        """The directory is there but not ours to write, or the one above it is not."""
         directory = self.make_dir()
-        directory.chmod(0o500)
-        self.refused("store_unwritable", data=directory / "data")
+        directory.chmod(0o555)
+        popen = self.as_somebody() if os.geteuid() == 0 else {}
+        for data in (directory, directory / "data"):
+            with self.subTest(data):
+                self.refused("store_unwritable", str(data), "permission denied", "--data", data=data, popen=popen)
+
+    def as_somebody(self):
+        """What makes the program run as a user without rights: root may write everywhere."""
+        programs = self.make_dir()
+        programs.chmod(0o755)
+        for name in ("steadd", "stead-zygote"):
+            shutil.copy(program(name), programs / name)
+        return {"executable": str(programs / "steadd"), "user": NOBODY, "group": NOBODY, "extra_groups": []}
 
     def test_a_data_directory_in_use_is_told(self):
         node = self.make_node()

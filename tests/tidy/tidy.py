@@ -335,6 +335,15 @@ def rule_manuals(tree):
                     yield source, number, f"{match.group(1)} is not in {page}"
 
 
+def rule_settings(tree):
+    """A setting that hints and pages speak of exists: nobody is sent to a knob that is not there."""
+    names = {match.group(1) for _, match in lines_matching(tree.files.get("runtime/node/config.def", ""), MANUALS[0][1])}
+    for path, text in tree.matching("runtime/base/status.def", "*.md", "docs/man/*"):
+        for number, match in lines_matching(text, r"(?<![\w/.-])((?:http|state|log|price)\.[a-z]+(?:_[a-z]+)+)\b"):
+            if match.group(1) not in names:
+                yield path, number, f"speaks of the setting {match.group(1)}, which does not exist"
+
+
 MODULE = re.compile(r"stead_module\(\s*(\w+)(.*?)\)", re.S)
 
 
@@ -386,7 +395,8 @@ def rule_link_graph(tree):
 
 
 RULES = [rule_caption, rule_header, rule_layer, rule_foreign, rule_banned, rule_sleep, rule_unfinished, rule_whitespace,
-         rule_links_in_docs, rule_pages, rule_manuals, rule_link_graph]
+         rule_links_in_docs, rule_pages, rule_manuals, rule_settings,
+         rule_link_graph]
 
 
 # ---- built programs ---------------------------------------------------------------------------------------------
@@ -436,6 +446,9 @@ PLANTED = {
         {"runtime/node/config.def": 'SETTING_TEXT(a, "a.new", "", "x")\n', "docs/man/steadd.8": "nothing\n"},
         {"runtime/cli/commands.c": '    {"fly", "", "x"},\n', "docs/man/stead.1": ".It Cm swim\n"},
         {"runtime/catalog/manifest.c": '    CYAML_FIELD_UINT("colour", x)\n', "docs/man/stead.yaml.5": "colour\n"}],
+    rule_settings: [
+        {"runtime/node/config.def": 'SETTING_TEXT(a, "http.a_max", "", "x")\n',
+         "runtime/base/status.def": '"raise http.a_min."\n'}],
     rule_link_graph: [
         {"runtime/base/CMakeLists.txt": "stead_module(base SOURCES a.c DEPS loop)\n",
          "runtime/loop/CMakeLists.txt": "stead_module(loop SOURCES a.c)\n"},
