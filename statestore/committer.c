@@ -270,6 +270,25 @@ enum status committer_sync_to(struct store *store, uint64_t seq)
 
 /* ---- the threads ---- */
 
+/* One commit alone, which succeeded and whose owner waits for the disk anyway. */
+static bool is_lone(const struct batch *batch)
+{
+    const struct list *first = batch->commits.next;
+    if (first == &batch->commits || first->next != &batch->commits) return false;
+    const struct store_commit *commit = CONTAINER_OF(first, struct store_commit, link);
+    return commit->status == STATUS_OK && !commit->relaxed;
+}
+
+/* The loop is told at once that a batch is applied, because others may wait for that. Only a lone commit that is synced
+ * right now is told both at once: on a quiet machine the loop would wake up in the way of the sync. */
+static void tell_applied_locked(struct store *store, bool with_sync)
+{
+    if (with_sync && !store->syncing && store->health == STATUS_OK) return;
+    pthread_mutex_unlock(&store->lock);
+    wake_loop(store);
+    pthread_mutex_lock(&store->lock);
+}
+
 /* Takes, commits and publishes one batch, then waits for its sync when somebody wants it. */
 static void turn_locked(struct store *store)
 {
@@ -281,12 +300,11 @@ static void turn_locked(struct store *store)
     pthread_mutex_lock(&store->lock);
     bool urgent = batch->urgent;
     uint64_t seq = batch->last_seq;
+    bool lone = is_lone(batch);
     publish_locked(store, batch); /* the loop's from here on */
     store->committing = false;
     if (!commit_queue_empty(&store->queue)) pthread_cond_signal(&store->work);
-    pthread_mutex_unlock(&store->lock);
-    wake_loop(store);
-    pthread_mutex_lock(&store->lock);
+    tell_applied_locked(store, lone && store->durable_seq < seq);
     if (urgent) sync_to_locked(store, seq);
 }
 

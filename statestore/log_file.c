@@ -131,6 +131,7 @@ static enum status file_append(struct log *log, struct buf *record, const struct
         file->broken = status != STATUS_STORE_FULL; /* a part of a record is overwritten by the next one */
         return status;
     }
+    log_segment_begin_sync(segment, file->tail.offset, record->size); /* rows are applied meanwhile */
     file->before = file->tail;
     pthread_mutex_lock(&file->lock);
     file->tail.offset += record->size;

@@ -60,6 +60,12 @@ enum status log_segment_write(const struct log_segment *segment, struct slice by
     return write_all(segment->fd, segment->number, bytes, offset, err);
 }
 
+void log_segment_begin_sync(const struct log_segment *segment, uint64_t offset, uint64_t bytes)
+{
+    /* What fails here is told by the sync, which waits for it: nothing is waited for and no error taken. */
+    (void)sync_file_range(segment->fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+}
+
 enum status log_segment_sync(const struct log_segment *segment, struct err *err)
 {
     if (fdatasync(segment->fd) == 0) return STATUS_OK;

@@ -49,6 +49,8 @@ void log_segment_remove(struct log_segment *segment, const char *dir);
 /* Writes all of it. STORE_FULL, STORE_IO. */
 MUST_CHECK enum status log_segment_write(const struct log_segment *segment, struct slice bytes,
                                          uint64_t offset, struct err *err);
+/* Has the disk begin with these bytes while the caller does other things. Only the sync makes them durable. */
+void log_segment_begin_sync(const struct log_segment *segment, uint64_t offset, uint64_t bytes);
 MUST_CHECK enum status log_segment_sync(const struct log_segment *segment, struct err *err);
 /* Zeros from `offset` to the end, where there is anything else; durable. */
 MUST_CHECK enum status log_segment_blank(const struct log_segment *segment, uint64_t offset, struct err *err);

@@ -292,6 +292,21 @@ static void test_waiting_for_what_is_durable_already_does_not_wait(void **state)
     assert_int_equal(waiter.status, STATUS_OK);
 }
 
+static void test_a_commit_that_is_alone_is_told_with_one_wake(void **state)
+{
+    struct fx_store *fx = *state;
+    for (int i = 0; i < 20; i++)
+    {
+        struct fx_commit commit;
+        fx_commit_init(&commit, 0);
+        fx_commit_put(&commit, "a", "1");
+        fx_submit(fx, &commit);
+        fx_turn(fx);
+        assert_true(commit.applied && commit.durable);
+        fx_commit_fini(&commit);
+    }
+}
+
 static void test_close_commits_what_was_submitted(void **state)
 {
     struct fx_store *fx = *state;
@@ -535,6 +550,7 @@ int main(void)
         EACH(test_a_snapshot_released_before_its_commit_conflicts_instead_of_guessing),
         EACH(test_a_scan_goes_in_order_until_told_to_stop),
         EACH(test_waiting_for_what_is_durable_already_does_not_wait),
+        EACH(test_a_commit_that_is_alone_is_told_with_one_wake),
         EACH(test_close_commits_what_was_submitted),
         cmocka_unit_test(test_a_full_disk_fails_the_batch_and_the_store_goes_on),
         cmocka_unit_test(test_on_a_full_disk_each_attempt_is_told_so_and_none_a_conflict),
