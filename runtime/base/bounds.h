@@ -39,6 +39,12 @@
 #define BOUND_NAME_BYTES_MAX 63
 #define BOUND_FUNCTIONS_PER_APP_MAX 1000
 #define BOUND_ROUTES_PER_APP_MAX 1000
+#define BOUND_CHANNELS_PER_APP_MAX 1000
+#define BOUND_SUBSCRIPTIONS_PER_APP_MAX 1000
+#define BOUND_CHANNEL_KEEP_HOURS_MAX (100 * 366 * 24) /* a hundred years */
+#define BOUND_CHANNEL_KEEP_MB_MAX (16 * 1024 * 1024)
+#define BOUND_CHANNEL_RETRIES_MAX 1000
+#define BOUND_BATCH_MESSAGES_MAX 1000 /* of a channel, in one invocation or one answer */
 #define BOUND_ARTIFACT_BYTES_MAX (128 * MIB)
 #define BOUND_MANIFEST_BYTES_MAX (1 * MIB)
 #define BOUND_VERSIONS_PER_APP_MAX 10 /* kept for rollback; the oldest goes first */

@@ -7,6 +7,7 @@
 #include "runtime/base/bounds.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/map.h"
+#include "runtime/catalog/manifest_channels.h"
 #include "runtime/catalog/yaml_doc.h"
 
 enum {
@@ -118,6 +119,12 @@ static const cyaml_schema_field_t manifest_fields[] = {
                                &function_schema, 1, BOUND_FUNCTIONS_PER_APP_MAX),
     CYAML_FIELD_SEQUENCE_COUNT("routes", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, routes,
                                route_count, &route_schema, 0, BOUND_ROUTES_PER_APP_MAX),
+    CYAML_FIELD_SEQUENCE_COUNT("channels", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest,
+                               channels, channel_count, &manifest_channel_schema, 0,
+                               BOUND_CHANNELS_PER_APP_MAX),
+    CYAML_FIELD_SEQUENCE_COUNT("subscriptions", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest,
+                               subscriptions, subscription_count, &manifest_subscription_schema, 0,
+                               BOUND_SUBSCRIPTIONS_PER_APP_MAX),
     CYAML_FIELD_END,
 };
 
@@ -125,7 +132,7 @@ static const cyaml_schema_value_t manifest_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct manifest, manifest_fields),
 };
 
-/* No range but that of pool.min begins at 0, so 0 tells a field that was left out. */
+/* 0 tells a field that was left out; where 0 may be said too, the field is a pointer, or 0 is its default. */
 static const struct yaml_limit limits[] = {
     {"partitions", 1, BOUND_PARTITIONS_MAX},
     {"limits.memory_mb", MEMORY_MB_MIN, BOUND_MEMORY_MB_MAX},
@@ -142,6 +149,10 @@ static const struct yaml_limit limits[] = {
     {"functions[].pool.min", 0, BOUND_POOL_WORKERS_MAX},
     {"functions[].pool.max", 1, BOUND_POOL_WORKERS_MAX},
     {"functions[].pool.idle_ms", 1, BOUND_TIMEOUT_MS_MAX},
+    {"channels[].keep_hours", 0, BOUND_CHANNEL_KEEP_HOURS_MAX},
+    {"channels[].keep_mb", 1, BOUND_CHANNEL_KEEP_MB_MAX},
+    {"subscriptions[].batch", 1, BOUND_BATCH_MESSAGES_MAX},
+    {"subscriptions[].retries", 0, BOUND_CHANNEL_RETRIES_MAX},
     {NULL, 0, 0},
 };
 
@@ -191,6 +202,11 @@ bool manifest_app_name_valid(struct slice name)
 bool manifest_function_name_valid(struct slice name)
 {
     return name_valid(name, false);
+}
+
+bool manifest_channel_name_valid(struct slice name)
+{
+    return name_valid(name, true);
 }
 
 /* ---- checks ---- */
@@ -415,6 +431,7 @@ static enum status manifest_check(const struct yaml_doc *doc, struct manifest *m
     if (status == STATUS_OK) status = check_limits(doc, manifest, err);
     for (size_t i = 0; i < manifest->route_count && status == STATUS_OK; i++)
         status = check_route(doc, &manifest->routes[i], i, &names, &routes, err);
+    if (status == STATUS_OK) status = manifest_channels_check(doc, manifest, err);
     map_fini(&names);
     map_fini(&routes);
     return status;

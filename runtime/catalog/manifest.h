@@ -12,6 +12,10 @@
 //         methods: [GET]
 //     routes:
 //       - { method: GET, path: "/accounts/{entity}", function: statement }
+//     channels:
+//       - { name: booked, kind: durable }
+//     subscriptions:
+//       - { channel: booked, function: statement }
 //
 // docs/guides/manifest.md has every field. Parsing is pure: it touches no file.
 #pragma once
@@ -63,6 +67,48 @@ struct manifest_route {
     char *function;
 };
 
+enum channel_kind {
+    CHANNEL_LIVE, /* fast, at most once; losses are counted and told */
+    CHANNEL_DURABLE, /* rows of the log; consumers have cursors */
+};
+
+/* A named stream of messages. */
+struct manifest_channel {
+    char *name;
+    enum channel_kind kind;
+    bool from_outside; /* programs outside of the app may put messages in; anybody may read */
+    uint32_t keep_hours; /* durable: what is older goes; 0: only its size counts */
+    uint32_t keep_mb; /* durable: the oldest go while the payloads are more */
+    uint32_t *keep_hours_said, *keep_mb_said; /* as they stand in the file; NULL: they do not */
+};
+
+/* What a message is addressed to. */
+enum subscription_entity {
+    SUBSCRIPTION_ENTITY_UNSAID, /* only before the checks */
+    SUBSCRIPTION_ENTITY_NONE, /* batches of any keys, which run beside each other */
+    SUBSCRIPTION_ENTITY_KEY, /* the entity of its key: batches of one key, one after another */
+};
+
+/* Where a new group of a durable channel begins. */
+enum subscription_from {
+    SUBSCRIPTION_FROM_UNSAID, /* only before the checks */
+    SUBSCRIPTION_FROM_START,
+    SUBSCRIPTION_FROM_END,
+};
+
+/* A function that is started by messages. */
+struct manifest_subscription {
+    char *channel;
+    char *function;
+    char *keys; /* only messages whose keys begin so; NULL: all */
+    uint32_t batch; /* messages in one invocation, at most */
+    enum subscription_entity entity;
+    char *group; /* durable: whose cursor; NULL: the function's name, see manifest_subscription_group */
+    enum subscription_from from; /* durable */
+    uint32_t retries; /* durable: before a message becomes a dead letter */
+    uint32_t *retries_said;
+};
+
 /* Of the whole app; its partitions share them equally. 0: no limit. */
 struct manifest_limits {
     uint32_t memory_mb; /* of its workers together */
@@ -90,6 +136,10 @@ struct manifest {
     size_t function_count;
     struct manifest_route *routes;
     size_t route_count;
+    struct manifest_channel *channels;
+    size_t channel_count;
+    struct manifest_subscription *subscriptions;
+    size_t subscription_count;
 };
 
 /* `file` is the name that complaints begin with, e.g. "stead.yaml". MANIFEST_INVALID. */
@@ -99,8 +149,12 @@ void manifest_destroy(struct manifest *manifest);
 
 /* NULL when there is none. */
 const struct manifest_function *manifest_function_find(const struct manifest *manifest, struct slice name);
-/* 1 to BOUND_NAME_BYTES_MAX of a-z, 0-9, `-` and `_`, beginning with a letter. Function names are parts of symbols: no `-`. */
+const struct manifest_channel *manifest_channel_find(const struct manifest *manifest, struct slice name);
+struct slice manifest_subscription_group(const struct manifest_subscription *subscription);
+/* 1 to BOUND_NAME_BYTES_MAX of a-z, 0-9, `-` and `_`, beginning with a letter; those of channels and groups too.
+ * Function names are parts of symbols: no `-`. */
 bool manifest_app_name_valid(struct slice name);
 bool manifest_function_name_valid(struct slice name);
+bool manifest_channel_name_valid(struct slice name);
 /* True when both mean the same requests: same method, and paths that differ in nothing but the names in braces. */
 bool manifest_route_same(const struct manifest_route *a, const struct manifest_route *b);

@@ -30,6 +30,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (size_t i = 0; i < manifest->route_count; i++)
         CHECK(manifest_function_find(manifest, slice_cstr(manifest->routes[i].function)));
+    for (size_t i = 0; i < manifest->subscription_count; i++)
+    {
+        const struct manifest_subscription *subscription = &manifest->subscriptions[i];
+        CHECK(manifest_channel_find(manifest, slice_cstr(subscription->channel)));
+        CHECK(manifest_function_find(manifest, slice_cstr(subscription->function)));
+        CHECK(subscription->batch > 0 && subscription->entity && subscription->from);
+    }
     manifest_destroy(manifest);
     return 0;
 }

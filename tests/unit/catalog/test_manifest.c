@@ -24,30 +24,37 @@ static struct manifest *parsed(const char *text)
 
 static void every_field_arrives_in_its_place(void **state)
 {
-    struct manifest *manifest = parsed("app: shop-2\n"
-                                       "code: build/shop.so\n"
-                                       "build: make -s\n"
-                                       "limits: {memory_mb: 512, concurrency: 6, state_bytes_max: 100000}\n"
-                                       "sandbox: none\n"
-                                       "env:\n"
-                                       "  - {name: REGION, value: north}\n"
-                                       "  - {name: _e2, value: ''}\n"
-                                       "functions:\n"
-                                       "  - name: cart\n"
-                                       "    timeout_ms: 2000\n"
-                                       "    memory_mb: 128\n"
-                                       "    durability: relaxed\n"
-                                       "    methods: [GET, POST]\n"
-                                       "    concurrency: 3\n"
-                                       "    queue: 20\n"
-                                       "    rate: {per_second: 50, burst: 7}\n"
-                                       "    body_bytes_max: 1000\n"
-                                       "    reply_bytes_max: 2000\n"
-                                       "    pool: {min: 1, max: 4, idle_ms: 500}\n"
-                                       "  - name: audit\n"
-                                       "routes:\n"
-                                       "  - {method: GET, path: '/carts/{entity}', function: cart}\n"
-                                       "  - {method: '*', path: '/files/{path...}', function: audit}\n");
+    struct manifest *manifest =
+        parsed("app: shop-2\n"
+               "code: build/shop.so\n"
+               "build: make -s\n"
+               "limits: {memory_mb: 512, concurrency: 6, state_bytes_max: 100000}\n"
+               "sandbox: none\n"
+               "env:\n"
+               "  - {name: REGION, value: north}\n"
+               "  - {name: _e2, value: ''}\n"
+               "functions:\n"
+               "  - name: cart\n"
+               "    timeout_ms: 2000\n"
+               "    memory_mb: 128\n"
+               "    durability: relaxed\n"
+               "    methods: [GET, POST]\n"
+               "    concurrency: 3\n"
+               "    queue: 20\n"
+               "    rate: {per_second: 50, burst: 7}\n"
+               "    body_bytes_max: 1000\n"
+               "    reply_bytes_max: 2000\n"
+               "    pool: {min: 1, max: 4, idle_ms: 500}\n"
+               "  - name: audit\n"
+               "routes:\n"
+               "  - {method: GET, path: '/carts/{entity}', function: cart}\n"
+               "  - {method: '*', path: '/files/{path...}', function: audit}\n"
+               "channels:\n"
+               "  - {name: prices-1, from_outside: true}\n"
+               "  - {name: orders, kind: durable, keep_hours: 0, keep_mb: 7}\n"
+               "subscriptions:\n"
+               "  - {channel: prices-1, function: audit, keys: eu/, batch: 9, entity: key}\n"
+               "  - {channel: orders, function: cart, group: bill-2, from: end, retries: 0}\n");
     assert_string_equal(manifest->app, "shop-2");
     assert_string_equal(manifest->code, "build/shop.so");
     assert_string_equal(manifest->build, "make -s");
@@ -78,6 +85,24 @@ static void every_field_arrives_in_its_place(void **state)
     assert_int_equal(manifest->route_count, 2);
     assert_string_equal(manifest->routes[0].path, "/carts/{entity}");
     assert_string_equal(manifest->routes[1].function, "audit");
+    assert_int_equal(manifest->channel_count, 2);
+    assert_string_equal(manifest->channels[0].name, "prices-1");
+    assert_int_equal(manifest->channels[0].kind, CHANNEL_LIVE);
+    assert_true(manifest->channels[0].from_outside);
+    const struct manifest_channel *orders = manifest_channel_find(manifest, SLICE("orders"));
+    assert_int_equal(orders->kind, CHANNEL_DURABLE);
+    assert_int_equal(orders->keep_hours, 0);
+    assert_int_equal(orders->keep_mb, 7);
+    assert_int_equal(manifest->subscription_count, 2);
+    const struct manifest_subscription *live = &manifest->subscriptions[0], *bill = live + 1;
+    assert_string_equal(live->channel, "prices-1");
+    assert_string_equal(live->function, "audit");
+    assert_string_equal(live->keys, "eu/");
+    assert_int_equal(live->batch, 9);
+    assert_int_equal(live->entity, SUBSCRIPTION_ENTITY_KEY);
+    assert_true(slice_is(manifest_subscription_group(bill), "bill-2"));
+    assert_int_equal(bill->from, SUBSCRIPTION_FROM_END);
+    assert_int_equal(bill->retries, 0);
     manifest_destroy(manifest);
 }
 
@@ -102,6 +127,28 @@ static void what_is_left_out_gets_its_default(void **state)
     manifest_destroy(manifest);
 }
 
+static void channels_and_subscriptions_get_their_defaults_by_kind(void **state)
+{
+    struct manifest *manifest =
+        parsed("app: a\ncode: a.so\nfunctions: [{name: f}]\n"
+               "channels: [{name: l}, {name: d, kind: durable}]\n"
+               "subscriptions: [{channel: l, function: f}, {channel: d, function: f}]\n");
+    assert_int_equal(manifest->channels[0].kind, CHANNEL_LIVE);
+    assert_false(manifest->channels[0].from_outside);
+    assert_int_equal(manifest->channels[1].keep_hours, 168);
+    assert_int_equal(manifest->channels[1].keep_mb, 1024);
+    const struct manifest_subscription *live = &manifest->subscriptions[0], *durable = live + 1;
+    assert_null(live->keys);
+    assert_int_equal(live->batch, 1);
+    assert_int_equal(live->entity, SUBSCRIPTION_ENTITY_NONE);
+    assert_int_equal(durable->entity, SUBSCRIPTION_ENTITY_KEY);
+    assert_int_equal(durable->from, SUBSCRIPTION_FROM_START);
+    assert_int_equal(durable->retries, 8);
+    assert_true(slice_is(manifest_subscription_group(durable), "f"));
+    assert_null(manifest_channel_find(manifest, SLICE("x")));
+    manifest_destroy(manifest);
+}
+
 static void a_large_pool_min_raises_the_default_of_max(void **state)
 {
     struct manifest *manifest = parsed("app: a\ncode: a.so\nfunctions: [{name: f, pool: {min: 20}}]\n");
@@ -112,6 +159,8 @@ static void a_large_pool_min_raises_the_default_of_max(void **state)
 #define HEAD "app: a\ncode: a.so\n"
 #define FUNCTION HEAD "functions:\n  - name: f\n"
 #define ROUTE(path) FUNCTION "routes:\n  - {method: GET, path: '" path "', function: f}\n"
+#define CHANNELS FUNCTION "channels: [{name: l}, {name: d, kind: durable}]\nsubscriptions:\n"
+#define AT_SUBSCRIPTION "stead.yaml:7: subscriptions[0]."
 #define AT_ROUTE "stead.yaml:6: routes[0].path: "
 
 static const struct {
@@ -244,6 +293,41 @@ static const struct {
      AT_ROUTE "`/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}` has more than 8 names in braces"},
     {ROUTE("/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17"),
      AT_ROUTE "`/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17` has more than 16 pieces"},
+    /* Channels. */
+    {FUNCTION "channels: [{name: Prices}]\n",
+     "stead.yaml:5: channels[0].name: `Prices` is not a name: 1 to 63 of a-z, 0-9, - and _, a letter first"},
+    {FUNCTION "channels:\n  - {name: x}\n  - {name: x}\n",
+     "stead.yaml:7: channels[1].name: another channel is named `x`"},
+    {FUNCTION "channels: [{name: x, kind: quick}]\n",
+     "stead.yaml:5: channels[0].kind: expected `live` or `durable`, found `quick`"},
+    {FUNCTION "channels: [{name: x, keep_hours: 1}]\n",
+     "stead.yaml:5: channels[0].keep_hours: a live channel keeps nothing; say `kind: durable` to keep "
+     "messages"},
+    {FUNCTION "channels: [{name: x, kind: durable, keep_mb: 0}]\n",
+     "stead.yaml:5: channels[0].keep_mb: expected a number from 1 to 16777216, found `0`"},
+    {FUNCTION "channels: [{name: x, from_outside: yes}]\n",
+     "stead.yaml:5: channels[0].from_outside: expected true or false, found `yes`"},
+    {CHANNELS "  - {channel: y, function: f}\n",
+     AT_SUBSCRIPTION "channel: there is no channel named `y` in this manifest"},
+    {CHANNELS "  - {channel: l, function: g}\n",
+     AT_SUBSCRIPTION "function: there is no function named `g` in this manifest"},
+    {CHANNELS "  - {channel: l, function: f, batch: 1001}\n",
+     AT_SUBSCRIPTION "batch: expected a number from 1 to 1000, found `1001`"},
+    {CHANNELS "  - {channel: l, function: f, group: g}\n",
+     AT_SUBSCRIPTION "group: channel `l` is live: it has no cursors and delivers once"},
+    {CHANNELS "  - {channel: l, function: f, from: end}\n",
+     AT_SUBSCRIPTION "from: channel `l` is live: it has no cursors and delivers once"},
+    {CHANNELS "  - {channel: l, function: f, retries: 0}\n",
+     AT_SUBSCRIPTION "retries: channel `l` is live: it has no cursors and delivers once"},
+    {CHANNELS "  - {channel: d, function: f, group: G}\n",
+     AT_SUBSCRIPTION "group: `G` is not a name: 1 to 63 of a-z, 0-9, - and _, a letter first"},
+    {CHANNELS "  - {channel: d, function: f, entity: none}\n",
+     AT_SUBSCRIPTION "entity: messages of durable channels are addressed to the entity of their key"},
+    {CHANNELS "  - {channel: d, function: f}\n  - {channel: d, function: f, keys: a}\n",
+     "stead.yaml:8: subscriptions[1]: another subscription of channel `d` is of group `f` too"},
+    {CHANNELS "  - {channel: l, function: f, keys: a}\n  - {channel: l, function: f, keys: a}\n",
+     "stead.yaml:8: subscriptions[1]: function `f` has these messages of channel `l` already"},
+    /* Reserved. */
     {ROUTE("/healthz"), AT_ROUTE "`/healthz` belongs to the node itself"},
 };
 
@@ -310,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_arrives_in_its_place),
         cmocka_unit_test(what_is_left_out_gets_its_default),
+        cmocka_unit_test(channels_and_subscriptions_get_their_defaults_by_kind),
         cmocka_unit_test(a_large_pool_min_raises_the_default_of_max),
         cmocka_unit_test(each_mistake_is_told_with_file_line_and_field),
         cmocka_unit_test(what_is_too_much_is_refused_with_both_numbers),
