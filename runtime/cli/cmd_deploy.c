@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,12 +98,16 @@ static enum cli_exit code_read(const struct app_dir *app, struct buf *code)
     const struct manifest *manifest = app->manifest;
     buf_printf(&path, "%s/%s", app->dir, manifest->code);
     enum cli_exit result = EXIT_DONE;
-    if (access(buf_cstr(&path), F_OK) != 0)
+    struct stat info;
+    bool here = strcmp(app->dir, ".") == 0;
+    if (stat(buf_cstr(&path), &info) != 0)
         result = cli_complain(EXIT_LOCAL, "%s%sstead.yaml:%zu: code: there is no file `%s`%s",
-                              strcmp(app->dir, ".") == 0 ? "" : app->dir,
-                              strcmp(app->dir, ".") == 0 ? "" : "/", manifest->code_line, manifest->code,
+                              here ? "" : app->dir, here ? "" : "/", manifest->code_line, manifest->code,
                               manifest->build ? "; `build` did not make it"
                                               : "; build it first, or say how with `build`");
+    else if (!S_ISREG(info.st_mode)) /* a pipe would be waited for, a device has no end */
+        result = cli_complain(EXIT_LOCAL, "%s%sstead.yaml:%zu: code: `%s` is not a file",
+                              here ? "" : app->dir, here ? "" : "/", manifest->code_line, manifest->code);
     else if (!file_read(buf_cstr(&path), BOUND_ARTIFACT_BYTES_MAX, code))
         result = EXIT_LOCAL;
     buf_fini(&path);

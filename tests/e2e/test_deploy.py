@@ -1,5 +1,6 @@
 """test_deploy.py - what deploy refuses and with which words; switching versions under load; rollback; removal."""
 # SPDX-License-Identifier: Apache-2.0
+import os
 import struct
 import sys
 import threading
@@ -95,7 +96,15 @@ class Refused(NodeCase):
 
     def test_missing_code_is_named(self):
         (self.dir / "app.so").unlink()
-        self.refuse("app.so")
+        self.refuse("stead.yaml:2: code: there is no file `app.so`")
+
+    def test_code_that_is_no_file_is_named_and_not_waited_for(self):
+        (self.dir / "app.so").unlink()
+        for make in (os.mkfifo, os.mkdir):
+            make(self.dir / "app.so")
+            with self.subTest(make):
+                self.refuse("stead.yaml:2: code: `app.so` is not a file")
+            (self.dir / "app.so").unlink() if make is os.mkfifo else (self.dir / "app.so").rmdir()
 
     def test_code_that_is_no_library_is_told(self):
         for content in (b"", b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF" + bytes(60), bytes(100000)):
