@@ -86,6 +86,7 @@
 #define BOUND_IDEMPOTENCY_KEEP_MS (24ULL * 3600 * 1000)
 #define BOUND_ASKS_AT_ONCE_MAX 256 /* what one running handler may wait for together: calls of a fan-out */
 #define BOUND_CALL_DEPTH_MAX 16 /* a calls b calls c ...; each holds a worker while it waits */
+#define BOUND_SEND_RETRIES_MAX 12 /* of one send, over about an hour; then it is a dead letter */
 #define BOUND_EFFECTS_BYTES_MAX (32 * MIB) /* messages, sends and pushes of one invocation, together */
 #define BOUND_EFFECTS_COUNT_MAX 10000
 #define BOUND_MESSAGE_BYTES_MAX (1 * MIB) /* one message of a channel or of a connection */

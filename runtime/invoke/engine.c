@@ -179,3 +179,14 @@ uint32_t invoke_partition_in_flight(const struct invoke_partition *partition)
 {
     return partition->in_flight;
 }
+
+void invoke_partition_index(const struct invoke_partition *partition, uint32_t *index, uint32_t *count)
+{
+    *index = partition->index;
+    *count = partition->count;
+}
+
+void **invoke_partition_place(struct invoke_partition *partition, enum partition_place place)
+{
+    return &partition->places[place];
+}

@@ -36,6 +36,7 @@ struct invoke_partition {
     struct buf expiry_set;
     bool expiring;
     uint64_t outbox_number; /* of the next send */
+    void *places[PARTITION_PLACES]; /* upper layers' */
 };
 
 /* What the engine keeps for a busy entity. */
@@ -68,7 +69,7 @@ struct invocation {
     struct list calls; /* that its run waits for */
     uint32_t calls_made; /* by the present run */
     bool asked; /* the present run has asked a port for something */
-    void *asked_state; /* the port's */
+    void *places[INVOCATION_PLACES]; /* those behind the ports' */
 
     struct lane *lane; /* NULL: unaddressed */
     struct lane_entry turn;

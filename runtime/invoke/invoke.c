@@ -588,7 +588,7 @@ static void asks_over(struct invocation *invocation)
     const struct invoke_ports *ports = &invocation->engine->ports;
     if (invocation->asked && ports->ask_over) ports->ask_over(ports->ctx, invocation);
     invocation->asked = false;
-    invocation->asked_state = NULL;
+    memset(invocation->places, 0, sizeof invocation->places);
 }
 
 struct invoke_version *invocation_version(const struct invocation *invocation)
@@ -606,9 +606,9 @@ const char *invocation_ident(const struct invocation *invocation)
     return invocation->ident;
 }
 
-void **invocation_asked(struct invocation *invocation)
+void **invocation_asked(struct invocation *invocation, enum invocation_place place)
 {
-    return &invocation->asked_state;
+    return &invocation->places[place];
 }
 
 void invocation_answer(struct invocation *invocation, const struct wire_answer *answer)

@@ -126,8 +126,9 @@ void invoke_set_ports(struct invoke *engine, const struct invoke_ports *ports);
 struct invoke_version *invocation_version(const struct invocation *invocation);
 const struct invoke_request *invocation_request(const struct invocation *invocation);
 const char *invocation_ident(const struct invocation *invocation);
-/* A place for what a port keeps for the asking run; NULL at first and after ask_over. */
-void **invocation_asked(struct invocation *invocation);
+/* Places for what those behind the ports keep for a run that asks: NULL at first and after ask_over. */
+enum invocation_place { INVOCATION_LIVE, INVOCATION_STREAM, INVOCATION_PLACES };
+void **invocation_asked(struct invocation *invocation, enum invocation_place place);
 void invocation_answer(struct invocation *invocation, const struct wire_answer *answer);
 
 struct invoke *invoke_create(const struct invoke_config *config);
@@ -143,6 +144,11 @@ void invoke_partition_close(struct invoke_partition *partition);
 struct store *invoke_partition_store(const struct invoke_partition *partition);
 struct metering *invoke_partition_metering(const struct invoke_partition *partition);
 uint32_t invoke_partition_in_flight(const struct invoke_partition *partition);
+/* Its number, and of how many. */
+void invoke_partition_index(const struct invoke_partition *partition, uint32_t *index, uint32_t *count);
+/* Places for what upper layers keep for a partition; NULL at first. */
+enum partition_place { PARTITION_OUTBOX, PARTITION_CHANNELS, PARTITION_PLACES };
+void **invoke_partition_place(struct invoke_partition *partition, enum partition_place place);
 
 /* Starts one; refusals (those of admission.h, INVALID_ARGUMENT, ENTITY_INVALID) come through `done` too.
  * `function` is one of `version`. */

@@ -18,6 +18,7 @@
 #include "runtime/loop/loop.h"
 #include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
+#include "runtime/trigger/outbox.h"
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
 
@@ -45,6 +46,7 @@ struct part {
     struct store *store; /* of `partition`, once that is open */
     struct loop_task reap; /* posted by the committer */
     struct invoke_partition *partition;
+    struct outbox_part *outbox;
 };
 
 struct app {
@@ -161,11 +163,13 @@ static enum status part_open(struct app *app, uint32_t index, const char *app_di
     buf_fini(&path);
     if (status != STATUS_OK) return err_wrap(err, status, "partition %u", index);
     part->partition = invoke_partition_open(app->apps->config.engine, part->store, index, app->partitions);
+    part->outbox = outbox_open(app->apps->config.outbox, app->name, part->partition);
     return STATUS_OK;
 }
 
 static void app_free(struct app *app)
 {
+    for (uint32_t i = 0; i < app->partitions; i++) outbox_close(app->parts[i].outbox);
     free(app->name);
     free(app);
 }
@@ -176,6 +180,7 @@ static void stores_close(struct app *app)
     {
         struct part *part = &app->parts[i];
         if (!part->partition) continue;
+        outbox_stop(part->outbox);
         invoke_partition_close(part->partition); /* and its store */
         part->store = NULL;
     }
@@ -266,6 +271,12 @@ struct metering *apps_metering(struct apps *apps, struct slice app, uint32_t par
     return found && partition < found->partitions
                ? invoke_partition_metering(found->parts[partition].partition)
                : NULL;
+}
+
+struct outbox_part *apps_outbox(struct apps *apps, struct slice app, uint32_t partition)
+{
+    struct app *found = app_find(apps, app);
+    return found && partition < found->partitions ? found->parts[partition].outbox : NULL;
 }
 
 /* ---- versions ---- */
@@ -586,12 +597,20 @@ static bool may_sleep(const struct manifest *manifest)
     return true;
 }
 
+/* Something was sent and is still to be done. */
+static bool has_sends(const struct app *app)
+{
+    for (uint32_t i = 0; i < app->partitions; i++)
+        if (outbox_busy(app->parts[i].outbox)) return true;
+    return false;
+}
+
 void apps_start(struct apps *apps, const char *name, struct catalog_version *catalog)
 {
     struct app *app;
     struct err err = ERR_INIT;
     enum status status = app_open(apps, name, catalog->manifest->partitions, &app, &err);
-    if (status == STATUS_OK && may_sleep(catalog->manifest))
+    if (status == STATUS_OK && may_sleep(catalog->manifest) && !has_sends(app))
     {
         map_put(&apps->asleep, slice_cstr(name), catalog_version_ref(catalog));
         app_close(app);
@@ -615,7 +634,7 @@ static bool part_quiet(const struct app *app, uint32_t index)
     struct pool_stats pool;
     pool_deployment_stats(app->current->parts[index].invoke.deployment, &pool);
     if (pool.zygotes || pool.workers || pool.queued || pool.running) return false;
-    if (invoke_partition_in_flight(part->partition)) return false;
+    if (invoke_partition_in_flight(part->partition) || outbox_busy(part->outbox)) return false;
     if (store_health(part->store, NULL) != STATUS_OK) return false; /* opened again it would look healthy */
     struct store_stats store;
     store_stats(part->store, &store);

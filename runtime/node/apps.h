@@ -12,6 +12,8 @@ struct apps;
 struct invoke;
 struct loop;
 struct metering;
+struct outbox;
+struct outbox_part;
 struct pool;
 struct router;
 struct store;
@@ -21,6 +23,7 @@ struct apps_config {
     struct clock *clock;
     struct invoke *engine;
     struct router *router;
+    struct outbox *outbox;
     struct pool *pool;
     const char *dir; /* <data>/apps; copied */
     const char *artifacts; /* <data>/artifacts; copied */
@@ -47,6 +50,7 @@ uint32_t apps_partitions(struct apps *apps, struct slice app);
 /* NULL when there is none. */
 struct store *apps_store(struct apps *apps, struct slice app, uint32_t partition);
 struct metering *apps_metering(struct apps *apps, struct slice app, uint32_t partition);
+struct outbox_part *apps_outbox(struct apps *apps, struct slice app, uint32_t partition);
 /* Appends a JSON array with the figures of each partition that is awake. */
 void apps_stats(const struct apps *apps, struct buf *json);
 /* The same for /metrics: appends a struct metrics_store for each partition that is awake. Names are borrowed. */

@@ -23,10 +23,12 @@
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
 #include "runtime/node/apps.h"
+#include "runtime/node/ports.h"
 #include "runtime/node/usage.h"
 #include "runtime/observe/fnlog.h"
 #include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
+#include "runtime/trigger/outbox.h"
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
 
@@ -46,6 +48,8 @@ struct node {
     struct pool *pool;
     struct invoke *engine;
     struct router *router;
+    struct outbox *outbox;
+    struct ports ports;
     struct apps *apps;
 
     struct gateway *public;
@@ -205,6 +209,8 @@ static void port_metrics(void *ctx, struct buf *text)
     invoke_stats(node->engine, &invoke);
     pool_stats(node->pool, &pool);
     gateway_stats(node->public, &http);
+    struct outbox_stats sends;
+    outbox_stats(node->outbox, &sends);
     struct metrics metrics = {
         .invocations_started = invoke.started,
         .invocations_succeeded = invoke.succeeded,
@@ -221,6 +227,11 @@ static void port_metrics(void *ctx, struct buf *text)
         .worker_crashes = pool.crashes,
         .run_timeouts = pool.timeouts,
         .log_lines_dropped = pool.log_lines_dropped,
+        .sends_delivered = sends.delivered,
+        .sends_failed = sends.failed,
+        .sends_dead = sends.dead,
+        .sends_in_flight = sends.in_flight,
+        .workers_waiting = pool.workers_waiting,
         .http_connections = http.connections,
         .http_accepted = http.accepted,
         .http_refused = http.refused,
@@ -324,6 +335,13 @@ static enum status open_apps(struct node *node, struct err *err)
         .seed = prng_entropy(),
     });
     node->router = router_create(node->engine, (uint32_t)node->config->invocations_max);
+    node->outbox = outbox_create(&(struct outbox_config){
+        .loop = node->loop,
+        .clock = node->clock,
+        .router = node->router,
+        .seed = prng_entropy(),
+    });
+    ports_connect(&node->ports, node->engine);
     struct buf dir = BUF_INIT, artifacts = BUF_INIT;
     path_in_data(node, "apps", &dir);
     path_in_data(node, "artifacts", &artifacts);
@@ -332,6 +350,7 @@ static enum status open_apps(struct node *node, struct err *err)
         .clock = node->clock,
         .engine = node->engine,
         .router = node->router,
+        .outbox = node->outbox,
         .pool = node->pool,
         .dir = buf_cstr(&dir),
         .artifacts = buf_cstr(&artifacts),
@@ -529,6 +548,7 @@ void node_destroy(struct node *node)
     admin_destroy(node->admin);
     router_destroy(node->router);
     apps_destroy(node->apps);
+    outbox_destroy(node->outbox);
     invoke_destroy(node->engine);
     pool_destroy(node->pool);
     fnlog_destroy(node->fnlog);

@@ -1,0 +1,44 @@
+/* ports.c - what the engine tells, by kind, to the part that it is for. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/node/ports.h"
+
+#include "runtime/invoke/invoke.h"
+#include "runtime/trigger/outbox.h"
+
+static void refuse(struct invocation *invocation, const struct wire_ask *ask, const char *words)
+{
+    invocation_answer(invocation, &(struct wire_answer){
+                                      .ask = ask->ask,
+                                      .status = STATUS_UNSUPPORTED,
+                                      .failure = slice_cstr(words),
+                                  });
+}
+
+static void on_ask(void *ctx, struct invocation *invocation, const struct wire_ask *ask)
+{
+    switch (ask->kind)
+    {
+    case WIRE_ASK_CALL: /* the engine's own */
+    case WIRE_ASK_PUBLISH:
+        break;
+    case WIRE_ASK_SUBSCRIBE:
+    case WIRE_ASK_RECEIVE:
+        refuse(invocation, ask, "this node has no live channels");
+        break;
+    case WIRE_ASK_STREAM:
+        refuse(invocation, ask, "the reply of this invocation cannot be streamed");
+        break;
+    }
+}
+
+static void on_sent(void *ctx, struct invoke_partition *partition)
+{
+    struct outbox_part *part = *invoke_partition_place(partition, PARTITION_OUTBOX);
+    if (part) outbox_wake(part);
+}
+
+void ports_connect(struct ports *ports, struct invoke *engine)
+{
+    ports->engine = engine;
+    invoke_set_ports(engine, &(struct invoke_ports){.ctx = ports, .ask = on_ask, .sent = on_sent});
+}
