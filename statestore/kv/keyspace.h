@@ -13,6 +13,9 @@ enum space {
     SPACE_OUTCOME_AGES = 'j', /* j big-endian ms, outcome key -> empty; finds the old ones */
     SPACE_OUTBOX = 'o', /* o big-endian due ms, number -> a send that has not been done yet */
     SPACE_DEAD = 'd', /* d ... as above -> a send that was given up */
+    SPACE_MESSAGES = 'q', /* q channel 00 big-endian offset -> a message of a durable channel */
+    SPACE_CURSORS = 'g', /* g channel 00 [group 00 [offset]] -> heads of channels, cursors of groups */
+    SPACE_DEAD_MESSAGES = 'x', /* x channel 00 group 00 offset -> a message that a group gave up */
     SPACE_METERS = 'm', /* m ... -> usage sums */
     SPACE_CATALOG = 'c', /* system store only: apps and versions */
     SPACE_STORE = 's', /* the store's own: format, last sequence number */
