@@ -68,11 +68,42 @@ void gateway_dirty(struct http_conn *conn)
     loop_want(conn->gateway->loop, PHASE_WRITE);
 }
 
+/* ---- news for the owners of streams ---- */
+
+void gateway_tell(struct http_exchange *exchange)
+{
+    if (!list_empty(&exchange->event_link)) return;
+    list_push_back(&exchange->gateway->events, &exchange->event_link);
+    loop_want(exchange->gateway->loop, PHASE_ADMIT);
+}
+
+static void on_events(void *ctx)
+{
+    struct gateway *gateway = ctx;
+    struct list *link;
+    while ((link = list_pop_front(&gateway->events)))
+    {
+        struct http_exchange *exchange = CONTAINER_OF(link, struct http_exchange, event_link);
+        const struct http_stream_events *events = exchange->events;
+        bool drain = exchange->tell_drain, room = exchange->tell_room;
+        exchange->tell_drain = false;
+        exchange->tell_room = drain && room;
+        if (exchange->tell_room) gateway_tell(exchange); /* unless it ends inside of the first */
+        if (drain)
+            events->on_drain(exchange->events_ctx);
+        else
+            events->on_room(exchange->events_ctx);
+    }
+}
+
+/* ---- life and death in a turn ---- */
+
 static void on_flush(void *ctx);
 
 static void gateway_free(struct gateway *gateway)
 {
     struct list *link;
+    loop_off_turn(gateway->loop, PHASE_ADMIT, on_events, gateway);
     loop_off_turn(gateway->loop, PHASE_WRITE, on_flush, gateway);
     while ((link = list_pop_front(&gateway->pool)))
     {
@@ -247,9 +278,11 @@ enum status gateway_open(struct gateway **out, const struct gateway_config *conf
     list_init(&gateway->listeners);
     list_init(&gateway->conns);
     list_init(&gateway->dirty);
+    list_init(&gateway->events);
     list_init(&gateway->pool);
     loop_timer_init(&gateway->alarm, on_alarm, gateway);
     loop_timer_init(&gateway->drain_timer, on_drain_over, gateway);
+    loop_on_turn(gateway->loop, PHASE_ADMIT, on_events, gateway);
     loop_on_turn(gateway->loop, PHASE_WRITE, on_flush, gateway);
     *out = gateway;
     return STATUS_OK;

@@ -13,6 +13,7 @@
 //     gateway_close(gateway, on_closed, node)
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -75,6 +76,7 @@ struct gateway_stats {
     uint64_t requests; /* given to handlers */
     uint64_t malformed; /* answered by the gateway itself: 400, 408, 413, ... */
     uint64_t aborted; /* exchanges whose client went away */
+    uint64_t streams_cut; /* that ended as broken: http_stream_cut() */
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t bodies_bytes; /* held now */
@@ -114,10 +116,42 @@ struct http_failure {
 /* Answers {"error":{"code","message","hint","invocation"}} and ends the exchange. */
 void http_fail(struct http_exchange *exchange, const struct http_failure *failure);
 
+/* ---- answers that go on ---- */
+
 /* A body of unknown length: begin, any number of chunks, end. After http_stream_end() the exchange is gone. A client
- * that closes its side while a stream runs has gone: on_abort. */
+ * that closes its side while a stream runs has gone: on_abort. One that reads nothing for write_timeout_ms is cut: on_abort
+ * too. HTTP/1.1 gets chunks, HTTP/1.0 bytes up to the end of the connection. */
 void http_stream_begin(struct http_exchange *exchange, int status, const struct http_header *headers,
                        size_t header_count);
-/* OVERLOADED: the client reads too slowly, too much waits; nothing was added. CANCELED: it has gone. */
+/* OVERLOADED: the client reads too slowly, too much waits; nothing was added, and on_room comes once there is room: at least
+ * for this chunk. CANCELED: it has gone. */
 MUST_CHECK enum status http_stream_chunk(struct http_exchange *exchange, struct slice bytes);
 void http_stream_end(struct http_exchange *exchange);
+/* Ends it as broken: what was added goes out, then the connection ends without the end of the body, which HTTP/1.1 clients
+ * notice. Counted. */
+void http_stream_cut(struct http_exchange *exchange);
+
+/* What the owner of a stream or of a tunnel is told, in PHASE_ADMIT of a turn; it may end the exchange inside of these. */
+struct http_stream_events {
+    void (*on_room)(void *ctx); /* after OVERLOADED; NULL: not wanted */
+    /* The gateway drains: what does not end by itself should end now, else it is cut when the drain's time is over. NULL: it
+     * ends by itself. */
+    void (*on_drain)(void *ctx);
+    /* Of a tunnel: what the client has sent, borrowed, inside of the I/O callback. */
+    void (*on_bytes)(void *ctx, struct slice bytes);
+};
+/* `events` is static. Before or after the beginning of the stream. */
+void http_stream_watch(struct http_exchange *exchange, const struct http_stream_events *events, void *ctx);
+
+/* ---- tunnels: the connection goes on with another protocol ---- */
+
+/* Is this exchange alone on its connection, which is to go on and speaks HTTP/1.1? Only inside of the handler. */
+bool http_can_upgrade(const struct http_exchange *exchange);
+/* Answers 101 with `Upgrade: protocol` and these headers. From here on the request is gone, what the client sends goes to
+ * events->on_bytes, and http_stream_chunk(), _end() and on_abort work as for a stream, with bytes as they are. Only inside of the
+ * handler, when http_can_upgrade(). */
+void http_upgrade(struct http_exchange *exchange, const char *protocol, const struct http_header *headers,
+                  size_t header_count, const struct http_stream_events *events, void *ctx);
+/* Back-pressure: nothing is read from the client, who will notice. May be called inside of on_bytes. */
+void http_tunnel_read_stop(struct http_exchange *exchange);
+void http_tunnel_read_start(struct http_exchange *exchange);

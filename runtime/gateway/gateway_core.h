@@ -57,6 +57,13 @@ struct http_exchange {
     size_t body_counted; /* bytes of its body that are in stats.bodies_bytes */
     void (*on_abort)(void *ctx);
     void *on_abort_ctx;
+    const struct http_stream_events *events; /* NULL: nobody wants to hear of them */
+    void *events_ctx;
+    struct list event_link; /* in gateway.events: one of the next two is to be told */
+    bool tell_room;
+    bool tell_drain;
+    bool wants_room; /* a chunk was refused */
+    bool tunnel; /* another protocol has taken over */
     bool want_continue; /* "100 Continue" is due when its turn comes */
     bool stream_chunked;
     bool stream_bodiless; /* HEAD: chunks are dropped */
@@ -102,6 +109,7 @@ struct gateway {
     struct list listeners;
     struct list conns;
     struct list dirty;
+    struct list events; /* exchanges whose owners are to be told something */
     struct list pool; /* exchanges to be used again */
     uint32_t pool_count;
     struct list clocks[CLOCK_COUNT];
@@ -125,6 +133,8 @@ struct gateway {
 void gateway_clock_set(struct http_conn *conn, enum conn_clock clock);
 /* The connection is looked at in this turn's PHASE_WRITE. */
 void gateway_dirty(struct http_conn *conn);
+/* The owner of this exchange is told in the next PHASE_ADMIT what its `tell_` members say. */
+void gateway_tell(struct http_exchange *exchange);
 /* Server and Date lines of this second. */
 struct slice gateway_common(struct gateway *gateway);
 /* Something may have become the last: drained, closed. */
@@ -141,6 +151,9 @@ void conn_expired(struct http_conn *conn);
 void conn_drain(struct http_conn *conn);
 /* Now, whatever is under way; exchanges are aborted. */
 void conn_cut(struct http_conn *conn);
+/* Its only exchange goes on with another protocol. */
+void conn_tunnel(struct http_conn *conn);
+void conn_tunnel_pause(struct http_conn *conn, bool pause);
 /* An exchange has been answered: answers whose turn has come move to the connection, those exchanges go. */
 void conn_answered(struct http_conn *conn);
 

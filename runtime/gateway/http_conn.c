@@ -91,6 +91,7 @@ static void exchanges_abort(struct http_conn *conn)
     while ((exchange = exchange_pop(conn)))
     {
         exchange->conn = NULL;
+        list_remove(&exchange->event_link);
         if (exchange->state == EXCHANGE_READING || exchange->state == EXCHANGE_ANSWERED)
         {
             exchange_release(exchange);
@@ -130,6 +131,13 @@ static void conn_stop_requests(struct http_conn *conn)
 
 void conn_drain(struct http_conn *conn)
 {
+    LIST_FOREACH(link, &conn->exchanges)
+    {
+        struct http_exchange *exchange = CONTAINER_OF(link, struct http_exchange, link);
+        if (!exchange->events || !exchange->events->on_drain) continue;
+        exchange->tell_drain = true;
+        gateway_tell(exchange);
+    }
     if (conn->state != CONN_IDLE) return; /* a request that is arriving will see that the gateway drains */
     if (!list_empty(&conn->exchanges))
         CONTAINER_OF(conn->exchanges.prev, struct http_exchange, link)->close_after = true;
@@ -199,6 +207,31 @@ static void request_refuse(struct http_conn *conn, enum status status, const cha
     http_fail(exchange, &(struct http_failure){.status = status, .message = words});
 }
 
+/* ---- another protocol ---- */
+
+static void tunnel_feed(struct http_conn *conn, struct slice bytes)
+{
+    const struct http_exchange *exchange = first_exchange(conn);
+    if (bytes.size) exchange->events->on_bytes(exchange->events_ctx, bytes);
+}
+
+void conn_tunnel(struct http_conn *conn)
+{
+    conn_enter(conn, CONN_TUNNEL);
+}
+
+void conn_tunnel_pause(struct http_conn *conn, bool pause)
+{
+    if (conn->state != CONN_TUNNEL || conn->paused == pause) return;
+    conn->paused = pause;
+    if (pause)
+        stream_read_stop(conn->stream);
+    else
+        stream_read_start(conn->stream);
+}
+
+/* ---- what arrives ---- */
+
 static void conn_feed(struct http_conn *conn, struct slice bytes)
 {
     struct err err;
@@ -225,7 +258,10 @@ static void conn_feed(struct http_conn *conn, struct slice bytes)
             break;
         }
     }
-    if (conn->paused) buf_append(&conn->unread, bytes);
+    if (conn->state == CONN_TUNNEL)
+        tunnel_feed(conn, bytes);
+    else if (conn->paused)
+        buf_append(&conn->unread, bytes);
     conn_clock_update(conn);
 }
 
@@ -333,7 +369,7 @@ static void on_written(void *ctx, enum status status)
 /* Takes up the requests that were read ahead, and reading, when there is room for answers again. */
 static void conn_resume(struct http_conn *conn)
 {
-    if (!conn->paused || conn_is_full(conn)) return;
+    if (!conn->paused || conn->state == CONN_TUNNEL || conn_is_full(conn)) return;
     conn->paused = false;
     struct buf unread = conn->unread;
     conn->unread = BUF_INIT;
@@ -342,9 +378,20 @@ static void conn_resume(struct http_conn *conn)
     if (!conn->paused && conn->state != CONN_CLOSED) stream_read_start(conn->stream);
 }
 
+/* The one in line may have been refused a chunk; all that it has added is on its way now. */
+static void conn_tell_room(struct http_conn *conn)
+{
+    struct http_exchange *exchange = first_exchange(conn);
+    if (!exchange || !exchange->wants_room || conn->out.size > 0) return;
+    exchange->wants_room = false;
+    exchange->tell_room = true;
+    gateway_tell(exchange);
+}
+
 void conn_flush(struct http_conn *conn)
 {
     conn_send(conn);
+    conn_tell_room(conn);
     conn_resume(conn);
     if (conn->state == CONN_LAST && list_empty(&conn->exchanges) && !conn->is_sending && conn->out.size == 0)
     {
@@ -377,6 +424,7 @@ void conn_expired(struct http_conn *conn)
                                                 : "the body did not arrive in time");
         break;
     case CONN_IDLE:
+    case CONN_TUNNEL:
     case CONN_LAST:
         unsent = stream_unsent(conn->stream);
         if (!conn->is_sending || unsent >= conn->unsent_seen)

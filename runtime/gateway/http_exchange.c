@@ -22,11 +22,14 @@ struct http_exchange *exchange_take(struct gateway *gateway, struct http_conn *c
         exchange->gateway = gateway;
         http_parse_init(&exchange->parse);
         list_init(&exchange->link);
+        list_init(&exchange->event_link);
     }
     exchange->conn = conn;
     exchange->state = EXCHANGE_READING;
     exchange->start_ns = loop_now_ns(gateway->loop);
     exchange->on_abort = NULL;
+    exchange->events = NULL;
+    exchange->tell_room = exchange->tell_drain = exchange->wants_room = exchange->tunnel = false;
     exchange->want_continue = exchange->stream_chunked = exchange->stream_bodiless = exchange->close_after =
         false;
     return exchange;
@@ -43,6 +46,7 @@ bool exchange_count_body(struct http_exchange *exchange)
 void exchange_release(struct http_exchange *exchange)
 {
     struct gateway *gateway = exchange->gateway;
+    list_remove(&exchange->event_link);
     gateway->stats.bodies_bytes -= exchange->body_counted;
     exchange->body_counted = 0;
     if (gateway->pool_count >= POOL_EXCHANGES_MAX)
@@ -97,6 +101,8 @@ static void exchange_finish(struct http_exchange *exchange)
     struct gateway *gateway = exchange->gateway;
     CHECK(gateway->stats.exchanges > 0);
     gateway->stats.exchanges--;
+    list_remove(&exchange->event_link);
+    exchange->events = NULL;
     if (exchange->conn)
     {
         exchange->state = EXCHANGE_ANSWERED;
@@ -199,7 +205,11 @@ enum status http_stream_chunk(struct http_exchange *exchange, struct slice bytes
     if (!exchange->conn) return STATUS_CANCELED;
     if (exchange->stream_bodiless) return STATUS_OK;
     struct buf *out = exchange_out(exchange);
-    if (out->size > 0 && out->size + bytes.size > BOUND_HTTP_UNSENT_BYTES_MAX) return STATUS_OVERLOADED;
+    if (out->size > 0 && out->size + bytes.size > BOUND_HTTP_UNSENT_BYTES_MAX)
+    {
+        exchange->wants_room = exchange->events && exchange->events->on_room;
+        return STATUS_OVERLOADED;
+    }
     if (exchange->stream_chunked)
         reply_chunk_append(out, bytes);
     else
@@ -214,4 +224,67 @@ void http_stream_end(struct http_exchange *exchange)
     if (exchange->conn && exchange->stream_chunked && !exchange->stream_bodiless)
         reply_last_chunk_append(exchange_out(exchange));
     exchange_finish(exchange);
+}
+
+void http_stream_cut(struct http_exchange *exchange)
+{
+    CHECK(exchange->state == EXCHANGE_STREAMING);
+    exchange->gateway->stats.streams_cut++;
+    exchange->close_after = true;
+    exchange_finish(exchange);
+}
+
+void http_stream_watch(struct http_exchange *exchange, const struct http_stream_events *events, void *ctx)
+{
+    exchange->events = events;
+    exchange->events_ctx = ctx;
+}
+
+/* ---- tunnels ---- */
+
+bool http_can_upgrade(const struct http_exchange *exchange)
+{
+    const struct http_conn *conn = exchange->conn;
+    return exchange->state == EXCHANGE_RUNNING && conn && conn->state == CONN_IDLE && !conn->paused &&
+           conn->exchange_count == 1 && !exchange->parse.request.http_1_0 && !exchange->close_after;
+}
+
+void http_upgrade(struct http_exchange *exchange, const char *protocol, const struct http_header *headers,
+                  size_t header_count, const struct http_stream_events *events, void *ctx)
+{
+    CHECK(http_can_upgrade(exchange));
+    struct buf more = BUF_INIT;
+    buf_printf(&more, "Upgrade: %s\r\n", protocol);
+    struct reply reply = {
+        .status = 101,
+        .headers = headers,
+        .header_count = header_count,
+        .more = buf_view(&more),
+        .body_kind = REPLY_EMPTY,
+        .connection = REPLY_UPGRADE,
+    };
+    reply_append(exchange_out(exchange), &reply, gateway_common(exchange->gateway));
+    buf_fini(&more);
+    exchange->state = EXCHANGE_STREAMING;
+    exchange->tunnel = true;
+    exchange->close_after = true;
+    http_stream_watch(exchange, events, ctx);
+    /* It may last for days: what it does not need is given back. */
+    exchange->gateway->stats.bodies_bytes -= exchange->body_counted;
+    exchange->body_counted = 0;
+    http_parse_reset(&exchange->parse, 0);
+    conn_tunnel(exchange->conn);
+    gateway_dirty(exchange->conn);
+}
+
+void http_tunnel_read_stop(struct http_exchange *exchange)
+{
+    CHECK(exchange->tunnel);
+    if (exchange->conn) conn_tunnel_pause(exchange->conn, true);
+}
+
+void http_tunnel_read_start(struct http_exchange *exchange)
+{
+    CHECK(exchange->tunnel);
+    if (exchange->conn) conn_tunnel_pause(exchange->conn, false);
 }

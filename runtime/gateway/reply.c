@@ -19,6 +19,7 @@ static const char *reason(int status)
 #define REASON(code, text) \
     case code:             \
         return text;
+        REASON(101, "Switching Protocols")
         REASON(200, "OK")
         REASON(201, "Created")
         REASON(202, "Accepted")
@@ -45,6 +46,7 @@ static const char *reason(int status)
         REASON(414, "URI Too Long")
         REASON(415, "Unsupported Media Type")
         REASON(417, "Expectation Failed")
+        REASON(426, "Upgrade Required")
         REASON(422, "Unprocessable Content")
         REASON(429, "Too Many Requests")
         REASON(431, "Request Header Fields Too Large")
@@ -132,6 +134,7 @@ static char *put_framing(char *at, const struct reply *reply)
         at = put(at, SLICE("\r\n"));
     }
     if (reply->connection == REPLY_CLOSE) at = put(at, SLICE("Connection: close\r\n"));
+    if (reply->connection == REPLY_UPGRADE) at = put(at, SLICE("Connection: Upgrade\r\n"));
     if (reply->connection == REPLY_KEEP_1_0) at = put(at, SLICE("Connection: keep-alive\r\n"));
     return at;
 }

@@ -20,6 +20,7 @@ enum reply_connection {
     REPLY_KEEP, /* HTTP/1.1, nothing to say */
     REPLY_KEEP_1_0, /* HTTP/1.0 must be told */
     REPLY_CLOSE,
+    REPLY_UPGRADE, /* `more` says to what */
 };
 
 struct reply {

@@ -588,6 +588,254 @@ static void a_stream_whose_client_leaves_is_aborted_and_one_that_reads_slowly_is
     stream_mem_destroy(client);
 }
 
+struct owner {
+    struct http_exchange *exchange;
+    struct buf bytes;
+    size_t rooms, drains;
+    bool end_when_drained;
+};
+
+static void on_room(void *ctx)
+{
+    ((struct owner *)ctx)->rooms++;
+}
+
+static void on_owner_drain(void *ctx)
+{
+    struct owner *owner = ctx;
+    owner->drains++;
+    if (owner->end_when_drained) http_stream_end(owner->exchange);
+}
+
+static void on_owner_bytes(void *ctx, struct slice bytes)
+{
+    buf_append(&((struct owner *)ctx)->bytes, bytes);
+}
+
+static const struct http_stream_events owner_events = {on_room, on_owner_drain, on_owner_bytes};
+
+static void a_refused_chunk_finds_room_once_the_client_has_read(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct owner owner = {.exchange = NULL};
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/"));
+    http_stream_begin(fx.held[0], 200, NULL, 0);
+    http_stream_watch(fx.held[0], &owner_events, &owner);
+    stream_mem_fault(client)->write_stalled = true;
+    static char line[100000];
+    size_t taken = 0;
+    while (http_stream_chunk(fx.held[0], slice_make(line, sizeof line)) == STATUS_OK)
+    {
+        taken++;
+        loop_turn(fx.loop, false);
+    }
+    fx_settle(&fx);
+    assert_int_equal(owner.rooms, 0);
+    stream_mem_fault(client)->write_stalled = false;
+    fx_settle(&fx);
+    assert_int_equal(owner.rooms, 1);
+    assert_int_equal(http_stream_chunk(fx.held[0], slice_make(line, sizeof line)), STATUS_OK);
+    http_stream_end(fx.held[0]);
+    fx.held[0] = NULL;
+    fx_settle(&fx);
+    assert_true(stream_mem_received(client)->size > (taken + 1) * sizeof line);
+    assert_int_equal(owner.rooms, 1);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_stream_behind_another_answer_finds_room_when_its_turn_comes(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct owner owner = {.exchange = NULL};
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/first") GET("/second"));
+    http_stream_begin(fx.held[1], 200, NULL, 0);
+    http_stream_watch(fx.held[1], &owner_events, &owner);
+    static char line[100000];
+    while (http_stream_chunk(fx.held[1], slice_make(line, sizeof line)) == STATUS_OK)
+        loop_turn(fx.loop, false);
+    fx_settle(&fx);
+    assert_int_equal(owner.rooms, 0);
+    fx_answer(&fx, 0, "first");
+    assert_int_equal(owner.rooms, 1);
+    http_stream_end(fx.held[1]);
+    fx.held[1] = NULL;
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_stream_that_is_cut_ends_without_the_end_of_its_body(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/") GET("/never-answered"));
+    http_stream_begin(fx.held[0], 200, NULL, 0);
+    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("half")), STATUS_OK);
+    http_stream_cut(fx.held[0]);
+    fx.held[0] = NULL;
+    fx_settle(&fx);
+    const char *text = fx_received(client);
+    assert_contains(text, "4\r\nhalf\r\n");
+    assert_null(strstr(text, "0\r\n\r\n"));
+    assert_true(stream_mem_is_finished(client));
+    assert_int_equal(fx.aborts, 1);
+    struct gateway_stats stats;
+    gateway_stats(fx.gateway, &stats);
+    assert_int_equal(stats.streams_cut, 1);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_stream_whose_client_stands_still_is_cut(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/"));
+    http_stream_begin(fx.held[0], 200, NULL, 0);
+    fx_settle(&fx);
+    fx_advance_ms(&fx, 3600000); /* nothing to say is no reason */
+    assert_int_equal(fx.aborts, 0);
+    stream_mem_fault(client)->write_stalled = true;
+    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("more")), STATUS_OK);
+    fx_settle(&fx);
+    fx_advance_ms(&fx, BOUND_HTTP_WRITE_TIMEOUT_MS);
+    assert_int_equal(fx.aborts, 1);
+    http_stream_end(fx.held[0]);
+    fx.held[0] = NULL;
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+/* ---- tunnels ---- */
+
+static void on_upgrade(void *ctx, struct http_exchange *exchange)
+{
+    struct owner *owner = ctx;
+    owner->exchange = NULL;
+    if (!http_can_upgrade(exchange))
+    {
+        http_reply(exchange, 400, NULL, 0, SLICE_EMPTY);
+        return;
+    }
+    const struct http_header header = {SLICE("Sec-Test"), SLICE("1")};
+    owner->exchange = exchange;
+    http_upgrade(exchange, "test", &header, 1, &owner_events, owner);
+}
+
+static struct stream_mem *tunnel_connect(struct fx_gateway *fx, struct owner *owner, const char *request)
+{
+    struct stream_mem *client;
+    struct stream *stream = stream_mem_open(fx->loop, &client);
+    gateway_serve(fx->gateway, stream, on_upgrade, owner);
+    fx_send(fx, client, request);
+    return client;
+}
+
+static void a_tunnel_carries_bytes_both_ways_from_the_first_one_behind_the_request(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    struct owner owner = {.bytes = BUF_INIT};
+    struct stream_mem *client = tunnel_connect(&fx, &owner, GET("/") "early");
+    assert_non_null(owner.exchange);
+    const char *text = fx_received(client);
+    assert_int_equal(strncmp(text, "HTTP/1.1 101 Switching Protocols\r\n", 34), 0);
+    assert_contains(text, "Sec-Test: 1\r\nUpgrade: test\r\nConnection: Upgrade\r\n\r\n");
+    fx_send(&fx, client, " late GET / HTTP/1.1\r\n\r\n");
+    assert_string_equal(buf_cstr(&owner.bytes), "early late GET / HTTP/1.1\r\n\r\n");
+    assert_int_equal(http_stream_chunk(owner.exchange, SLICE("answer")), STATUS_OK);
+    fx_settle(&fx);
+    assert_string_equal(fx_received(client), "answer");
+    fx_advance_ms(&fx, 3600000); /* it may be silent */
+    assert_int_equal(http_stream_chunk(owner.exchange, SLICE("bye")), STATUS_OK);
+    http_stream_end(owner.exchange);
+    fx_settle(&fx);
+    assert_string_equal(fx_received(client), "bye");
+    assert_true(stream_mem_is_finished(client));
+    buf_fini(&owner.bytes);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_tunnel_that_is_not_read_leaves_its_bytes_with_the_client(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    struct owner owner = {.bytes = BUF_INIT};
+    struct stream_mem *client = tunnel_connect(&fx, &owner, GET("/"));
+    http_tunnel_read_stop(owner.exchange);
+    http_tunnel_read_stop(owner.exchange);
+    fx_send(&fx, client, "later");
+    assert_int_equal(http_stream_chunk(owner.exchange, SLICE("a write changes nothing")), STATUS_OK);
+    fx_settle(&fx);
+    assert_int_equal(owner.bytes.size, 0);
+    http_tunnel_read_start(owner.exchange);
+    fx_settle(&fx);
+    assert_string_equal(buf_cstr(&owner.bytes), "later");
+    http_tunnel_read_stop(owner.exchange);
+    http_stream_end(owner.exchange);
+    stream_mem_send_end(client, STATUS_OK);
+    fx_settle(&fx);
+    assert_true(stream_mem_is_closed(client));
+    buf_fini(&owner.bytes);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void only_a_lone_request_that_goes_on_may_be_upgraded(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    struct owner owner = {.bytes = BUF_INIT};
+    struct stream_mem *old = tunnel_connect(&fx, &owner, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_contains(fx_received(old), " 400 ");
+    struct stream_mem *last =
+        tunnel_connect(&fx, &owner, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_contains(fx_received(last), " 400 ");
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(old);
+    stream_mem_destroy(last);
+}
+
+static void a_tunnel_whose_client_leaves_is_told_so(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 2; how++)
+    {
+        struct fx_gateway fx;
+        fx_gateway_init(&fx, NULL);
+        struct owner owner = {.bytes = BUF_INIT};
+        struct stream_mem *client = tunnel_connect(&fx, &owner, GET("/"));
+        stream_mem_send_end(client, how ? STATUS_IO : STATUS_OK);
+        fx_settle(&fx);
+        struct gateway_stats stats;
+        gateway_stats(fx.gateway, &stats);
+        assert_int_equal(stats.aborted, 1);
+        assert_int_equal(http_stream_chunk(owner.exchange, SLICE("x")), STATUS_CANCELED);
+        http_tunnel_read_start(owner.exchange);
+        http_stream_end(owner.exchange);
+        fx_gateway_fini(&fx);
+        stream_mem_destroy(client);
+    }
+}
+
 /* ---- drain ---- */
 
 static void on_drained(void *ctx)
@@ -624,6 +872,33 @@ static void a_drain_ends_idle_connections_and_lets_running_requests_finish(void 
     stream_mem_destroy(idle);
     stream_mem_destroy(busy);
     stream_mem_destroy(half);
+}
+
+static void a_drain_tells_streams_and_tunnels_that_they_should_end(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    fx_gateway_init(&fx, NULL);
+    fx.hold = true;
+    struct owner stream = {.end_when_drained = true}, tunnel = {.end_when_drained = true};
+    struct stream_mem *a = fx_connect(&fx), *b = tunnel_connect(&fx, &tunnel, GET("/"));
+    fx_send(&fx, a, GET("/"));
+    stream.exchange = fx.held[0];
+    fx.held[0] = NULL;
+    http_stream_begin(stream.exchange, 200, NULL, 0);
+    http_stream_watch(stream.exchange, &owner_events, &stream);
+    gateway_drain(fx.gateway, 10000, on_drained, &fx);
+    fx_settle(&fx);
+    assert_int_equal(stream.drains, 1);
+    assert_int_equal(tunnel.drains, 1);
+    assert_contains(fx_received(a), "0\r\n\r\n");
+    stream_mem_send_end(a, STATUS_OK);
+    stream_mem_send_end(b, STATUS_OK);
+    fx_settle(&fx);
+    assert_true(fx.drained);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(a);
+    stream_mem_destroy(b);
 }
 
 static void a_drain_is_over_in_bounded_time(void **state)
@@ -719,6 +994,15 @@ int main(void)
         cmocka_unit_test(a_stream_goes_out_in_chunks_and_the_connection_goes_on),
         cmocka_unit_test(a_stream_to_http_1_0_ends_with_the_connection),
         cmocka_unit_test(a_stream_whose_client_leaves_is_aborted_and_one_that_reads_slowly_is_told),
+        cmocka_unit_test(a_refused_chunk_finds_room_once_the_client_has_read),
+        cmocka_unit_test(a_stream_behind_another_answer_finds_room_when_its_turn_comes),
+        cmocka_unit_test(a_stream_that_is_cut_ends_without_the_end_of_its_body),
+        cmocka_unit_test(a_stream_whose_client_stands_still_is_cut),
+        cmocka_unit_test(a_tunnel_carries_bytes_both_ways_from_the_first_one_behind_the_request),
+        cmocka_unit_test(a_tunnel_that_is_not_read_leaves_its_bytes_with_the_client),
+        cmocka_unit_test(only_a_lone_request_that_goes_on_may_be_upgraded),
+        cmocka_unit_test(a_tunnel_whose_client_leaves_is_told_so),
+        cmocka_unit_test(a_drain_tells_streams_and_tunnels_that_they_should_end),
         cmocka_unit_test(a_drain_ends_idle_connections_and_lets_running_requests_finish),
         cmocka_unit_test(a_drain_is_over_in_bounded_time),
         cmocka_unit_test(a_gateway_closes_when_the_last_exchange_has_been_answered),
