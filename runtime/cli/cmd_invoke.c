@@ -25,13 +25,24 @@ static bool invoke_path(struct buf *path, const char *verb, const char *argument
     return place.size > 0;
 }
 
-/* The headers given by -H, ended by NULL; the array is the caller's. */
+/* The headers given by -H, ended by NULL; the array is the caller's. NULL after saying which one is none: the transfer
+ * would leave it out in silence. */
 static const char **headers_given(const struct cli_line *line)
 {
     const char **headers = mem_zalloc((line->given_count + 1) * sizeof *headers);
     size_t count = 0;
     for (size_t i = 0; i < line->given_count; i++)
-        if (strcmp(line->given[i].name, "header") == 0) headers[count++] = line->given[i].value;
+    {
+        const char *value = line->given[i].value;
+        if (strcmp(line->given[i].name, "header") != 0) continue;
+        if (strcspn(value, ":;") == 0 || !strpbrk(value, ":;"))
+        {
+            (void)cli_complain(EXIT_USAGE, "--header takes 'NAME: VALUE', not `%s`", value);
+            free(headers);
+            return NULL;
+        }
+        headers[count++] = value;
+    }
     return headers;
 }
 
@@ -62,7 +73,8 @@ enum cli_exit cmd_invoke(struct cli_line *line)
         code = cli_complain(EXIT_USAGE, "`%s` is not APP/FUNCTION[/ENTITY]", line->args[0]);
     else if (data && !data_read(data, BOUND_HTTP_BODY_BYTES_MAX, &body))
         code = EXIT_LOCAL;
-    const char **headers = headers_given(line);
+    const char **headers = code == EXIT_DONE ? headers_given(line) : NULL;
+    if (code == EXIT_DONE && !headers) code = EXIT_USAGE;
     struct client_reply reply = {0};
     if (code == EXIT_DONE)
         code = client_ask(

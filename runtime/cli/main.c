@@ -347,5 +347,9 @@ int main(int argc, char **argv)
     }
     if (line.arg_count < line.command->args_min || line.arg_count > line.command->args_max)
         return usage(line.command);
+    /* An unset variable of a script: what is meant is not everything. */
+    if (!line.command->raw && line.arg_count > 0 && *line.args[0] == 0)
+        return cli_complain(EXIT_USAGE, "the first argument is empty; usage: stead %s %s", line.command->name,
+                            line.command->synopsis);
     return line.command->run(&line);
 }

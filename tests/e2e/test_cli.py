@@ -233,6 +233,8 @@ class Alone(Case):
             (("logs", "--tail", "many"), "--tail takes a number"),
             (("apps", "--json=yes"), "--json takes no value"),
             (("rollback",), "usage: stead rollback APP [VERSION]"),
+            (("remove", ""), "the first argument is empty; usage: stead remove APP"),
+            (("invoke", "a/b", "-H", "nocolon"), "--header takes 'NAME: VALUE', not `nocolon`"),
         ):
             done = self.run_stead(*arguments)
             self.assertEqual(2, done.returncode, arguments)
