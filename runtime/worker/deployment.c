@@ -313,17 +313,16 @@ static void start_workers(struct pool_deployment *deployment, uint32_t count)
     }
 }
 
-static uint32_t count_overdue(const struct pool_deployment *deployment)
+static void count_hindered(const struct pool_deployment *deployment, struct policy_app *app)
 {
-    uint32_t overdue = 0;
     LIST_FOREACH(link, &deployment->workers)
     {
         struct policy_worker view;
+        if (!worker_serves(worker_of(link)) || worker_of(link)->answers_due > 0) continue; /* it waits */
         worker_view(worker_of(link), &view);
-        bool works = worker_serves(worker_of(link)) && worker_of(link)->answers_due == 0;
-        overdue += works && policy_overdue(&view);
+        app->overdue += policy_overdue(&view);
+        app->taken += policy_taken(&view);
     }
-    return overdue;
 }
 
 /* Those that wait for answers do nothing and need somebody to do it for them: others may take their places. */
@@ -344,8 +343,9 @@ static uint32_t missing_workers(const struct pool_deployment *deployment)
         .min = deployment->closing ? 0 : deployment->workers_min,
         .max = workers_max(deployment),
         .processors = deployment->pool->processors,
+        .pressure = deployment->pool->pressure,
     };
-    if (view.queued) view.overdue = count_overdue(deployment);
+    if (deployment->serving > 0 && !deployment->closing) count_hindered(deployment, &view);
     return policy_starts(&view);
 }
 
@@ -615,19 +615,19 @@ static bool finish_close(struct pool_deployment *deployment)
 void deployment_end_idle(struct pool_deployment *deployment)
 {
     uint64_t now = now_ns(deployment);
+    uint32_t idle_max_ms = policy_idle_max_ms(deployment->idle_ms, deployment->pool->pressure);
     for (struct list *link = deployment->workers.prev, *before; link != &deployment->workers; link = before)
     {
         before = link->prev;
         struct worker *worker = worker_of(link);
         if (worker->state != WORKER_IDLE || !list_empty(&worker->chains)) continue;
         uint64_t idle_ms = (now - worker->idle_since_ns) / NS_PER_MS;
-        if (policy_idle_over(deployment->serving, deployment->workers_min, idle_ms, deployment->idle_ms))
+        if (policy_idle_over(deployment->serving, deployment->workers_min, idle_ms, idle_max_ms))
             worker_kill(worker, STATUS_CANCELED, "it was idle");
     }
     bool unused = deployment->zygote_loaded && list_empty(&deployment->workers) && deployment->queued == 0;
     uint64_t unused_ms = (now - deployment->zygote_idle_since_ns) / NS_PER_MS;
-    if (unused &&
-        policy_idle_over(1, deployment->workers_min, unused_ms / ZYGOTE_IDLE_FACTOR, deployment->idle_ms))
+    if (unused && policy_idle_over(1, deployment->workers_min, unused_ms / ZYGOTE_IDLE_FACTOR, idle_max_ms))
     {
         deployment->zygote_loaded = false;
         deployment->zygote_gone = true;

@@ -21,6 +21,7 @@ struct pool {
     struct loop_timer tick; /* ends what is idle; runs while there are processes */
     uint64_t worker_numbers; /* the last one given */
     uint32_t processors;
+    enum policy_pressure pressure; /* at the last tick */
     struct pool_stats stats; /* of the deployments that are gone, and `workers` of all */
     bool stopping;
     void (*on_stopped)(void *ctx);

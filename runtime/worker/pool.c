@@ -48,10 +48,24 @@ static void on_write(void *ctx)
     }
 }
 
+static void look_at_memory(struct pool *pool)
+{
+    static const char *const words[] = {"none", "high", "critical"};
+    struct machine_memory memory;
+    pool->config.memory(&memory);
+    enum policy_pressure pressure = policy_pressure(memory.available_bytes, memory.total_bytes);
+    if (pressure != pool->pressure)
+        log_warn("pool.memory", "pressure=%s available_mb=%llu total_mb=%llu", words[pressure],
+                 (unsigned long long)(memory.available_bytes / MIB),
+                 (unsigned long long)(memory.total_bytes / MIB));
+    pool->pressure = pressure;
+}
+
 static void on_tick(struct loop_timer *timer, void *ctx)
 {
     (void)timer; /* one of its kind */
     struct pool *pool = ctx;
+    look_at_memory(pool);
     bool processes = false;
     LIST_FOREACH(link, &pool->deployments)
     {
@@ -74,6 +88,7 @@ enum status pool_create(struct pool **out, const struct pool_config *config, str
     pool->config = *config;
     pool->config.zygote_program = program;
     if (!pool->config.start_timeout_ms) pool->config.start_timeout_ms = START_TIMEOUT_MS;
+    if (!pool->config.memory) pool->config.memory = machine_memory_read;
     if (!pool->config.workers_max) pool->config.workers_max = POOL_WORKERS_MAX;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     pool->processors = processors > 0 ? (uint32_t)processors : 1;

@@ -30,6 +30,7 @@
 #include "messaging/wire/wire.h"
 #include "runtime/base/list.h"
 #include "runtime/base/log.h"
+#include "runtime/loop/memory.h"
 #include "runtime/sandbox/sandbox.h"
 
 struct loop;
@@ -52,6 +53,7 @@ struct pool_config {
     const char *zygote_program; /* path of stead-zygote */
     void (*on_log)(void *ctx, const struct pool_log *line);
     void *log_ctx;
+    void (*memory)(struct machine_memory *memory); /* asked once a second; NULL: machine_memory_read() */
     uint32_t start_timeout_ms; /* of zygotes (with static initialisers) and of workers; 0: 10 s */
     uint32_t workers_max; /* of the whole node, shared by its apps (fair_share.h); 0: POOL_WORKERS_MAX */
 };

@@ -8,6 +8,9 @@ enum {
     MEAN_WEIGHT = 8, /* a new sample counts an eighth */
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 30000,
+    PRESSURE_HIGH_PART = 8, /* less than an eighth of the memory is available */
+    PRESSURE_CRITICAL_PART = 16,
+    PRESSURE_IDLE_PART = 8, /* of the idle time, when the pressure is high */
 };
 
 void policy_mean_add(struct policy_mean *mean, uint64_t sample_us)
@@ -38,6 +41,24 @@ bool policy_may_send(const struct policy_worker *worker)
     return worker->ahead_us < POLICY_AHEAD_US; /* the time that the first has had already is not counted on */
 }
 
+bool policy_taken(const struct policy_worker *worker)
+{
+    return worker->depth > 0 && (worker->head_us > POLICY_AHEAD_US || policy_overdue(worker));
+}
+
+enum policy_pressure policy_pressure(uint64_t available_bytes, uint64_t total_bytes)
+{
+    if (available_bytes < total_bytes / PRESSURE_CRITICAL_PART) return PRESSURE_CRITICAL;
+    if (available_bytes < total_bytes / PRESSURE_HIGH_PART) return PRESSURE_HIGH;
+    return PRESSURE_NONE;
+}
+
+uint32_t policy_idle_max_ms(uint32_t idle_max_ms, enum policy_pressure pressure)
+{
+    if (pressure == PRESSURE_CRITICAL) return 0;
+    return pressure == PRESSURE_HIGH ? idle_max_ms / PRESSURE_IDLE_PART : idle_max_ms;
+}
+
 /* More workers than processors help only runs that wait for something, and a short run does not. */
 static uint32_t useful_workers(const struct policy_app *app)
 {
@@ -50,8 +71,13 @@ static uint32_t useful_workers(const struct policy_app *app)
 static uint32_t wanted_workers(const struct policy_app *app)
 {
     uint32_t have = app->workers + app->starting;
-    if (app->queued == 0) return app->min;
+    if (app->queued == 0)
+    {
+        bool spare = app->workers > 0 && app->taken == app->workers && app->starting == 0;
+        return spare && app->pressure == PRESSURE_NONE ? have + 1 : app->min;
+    }
     if (have == 0) return 1;
+    if (app->pressure == PRESSURE_CRITICAL) return have;
     bool hopeless = app->overdue == app->workers && app->starting == 0;
     uint64_t wait_us = app->queued_us / have;
     if (!hopeless && wait_us <= POLICY_AHEAD_US) return have;

@@ -3,7 +3,10 @@
 //
 // Waking a process costs far more than handing it one more frame, and with few processors another busy worker takes from
 // the ones that run. So short runs are sent ahead into the link of one warm worker, about a millisecond of work of them,
-// and another worker is started only when waiting would cost more than that, or when the worker hangs in a long run.
+// and another worker is started only when waiting would cost more than that, or when the worker hangs in a long run. When
+// all workers are at such runs, one more is kept ready: the next caller would have to wait for a process to be made.
+//
+// When the machine runs out of memory, warm workers are a luxury: they go sooner, and nobody gets another one who has one.
 #pragma once
 
 #include <stdbool.h>
@@ -40,6 +43,22 @@ bool policy_overdue(const struct policy_worker *worker);
 /* True when another run may be put into its link. */
 bool policy_may_send(const struct policy_worker *worker);
 
+/* Such a run keeps the worker from others for longer than these should wait. */
+bool policy_taken(const struct policy_worker *worker);
+
+/* ---- the machine's memory ---- */
+
+enum policy_pressure {
+    PRESSURE_NONE,
+    PRESSURE_HIGH, /* what is idle goes soon, nothing is kept ready */
+    PRESSURE_CRITICAL, /* what is idle goes, and only who has no worker gets one */
+};
+
+/* total 0: not known, so there is none. */
+enum policy_pressure policy_pressure(uint64_t available_bytes, uint64_t total_bytes);
+/* What is left of an idle time. */
+uint32_t policy_idle_max_ms(uint32_t idle_max_ms, enum policy_pressure pressure);
+
 /* ---- all workers of an app ---- */
 
 struct policy_app {
@@ -47,10 +66,12 @@ struct policy_app {
     uint64_t queued_us; /* their expected times together */
     uint32_t workers; /* that serve */
     uint32_t overdue; /* of these */
+    uint32_t taken; /* of these: policy_taken() */
     uint32_t starting;
     uint32_t min;
     uint32_t max;
     uint32_t processors;
+    enum policy_pressure pressure;
 };
 
 /* How many workers to start now. */

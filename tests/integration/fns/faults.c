@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,12 @@ STEAD_FUNCTION(eats)
         char *memory = malloc(1 << 20);
         memset(memory, (int)i, 1 << 20); /* does not look at what malloc says, as it happens */
     }
+}
+
+STEAD_FUNCTION(naps)
+{
+    (void)poll(NULL, 0, 50);
+    return stead_reply(ctx, "awake");
 }
 
 STEAD_FUNCTION(floods)

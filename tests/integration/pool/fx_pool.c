@@ -9,11 +9,12 @@
 // cmocka wants the ones above before it.
 #include <cmocka.h>
 
+#include "runtime/base/bounds.h"
 #include "runtime/worker/deployment.h" // to find the zygote
 
 const char *const fx_faults[] = {"ok",      "pid",      "fails",     "segv",           "aborts", "exits",
                                  "spins",   "stubborn", "eats",      "floods",         "says",   "env",
-                                 "escapes", "lies",     "logs_much", "logs_and_spins", NULL};
+                                 "escapes", "lies",     "logs_much", "logs_and_spins", "naps",   NULL};
 static uint64_t runs_finished;
 
 static void on_log(void *ctx, const struct pool_log *line)
@@ -24,6 +25,13 @@ static void on_log(void *ctx, const struct pool_log *line)
         snprintf(fx->log[fx->log_lines], sizeof fx->log[0], "%.*s %.*s", SLICE_FMT(line->function),
                  SLICE_FMT(line->text));
     fx->log_lines++;
+}
+
+struct machine_memory fx_memory = {.available_bytes = 16 * GIB, .total_bytes = 16 * GIB};
+
+static void read_memory(struct machine_memory *memory)
+{
+    *memory = fx_memory;
 }
 
 static void open_spec(struct fx_pool *fx, const char *path, const char *const *functions,
@@ -38,6 +46,7 @@ static void open_spec(struct fx_pool *fx, const char *path, const char *const *f
         .on_log = on_log,
         .log_ctx = fx,
         .start_timeout_ms = 1000,
+        .memory = read_memory,
     };
     if (pool_create(&fx->pool, &config, &err) != STATUS_OK) fail_msg("%s", err_text(&err));
 

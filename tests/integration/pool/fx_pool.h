@@ -18,6 +18,9 @@ enum { FX_SANITIZED = 0 };
 /* The functions of faults.c. */
 extern const char *const fx_faults[];
 
+/* What the pools of this test are told of the machine. */
+extern struct machine_memory fx_memory;
+
 struct fx_pool {
     struct loop *loop;
     struct pool *pool;

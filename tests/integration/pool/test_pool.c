@@ -10,6 +10,7 @@
 // cmocka wants the ones above before it.
 #include <cmocka.h>
 
+#include "runtime/base/bounds.h"
 #include "tests/integration/pool/fx_pool.h"
 
 /* ---- what works ---- */
@@ -255,6 +256,50 @@ static void quick_idle(struct pool_spec *spec)
     spec->idle_ms = 1;
 }
 
+static bool one_works_and_one_is_ready(struct fx_pool *fx)
+{
+    struct pool_stats stats;
+    pool_stats(fx->pool, &stats);
+    return stats.workers == 2 && stats.workers_busy == 1;
+}
+
+static void while_all_are_at_long_runs_one_more_is_made_ready(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run run;
+    fx_do(&fx, &run, "naps", ""); /* now it is known to be long */
+    fx_run_init(&run, "naps", "");
+    fx_submit(&fx, &run);
+    fx_until(&fx, one_works_and_one_is_ready);
+    fx_wait(&fx, &run);
+    fx_pool_close(&fx);
+}
+
+static bool no_worker(struct fx_pool *fx)
+{
+    struct pool_stats stats;
+    pool_stats(fx->pool, &stats);
+    return stats.workers == 0;
+}
+
+static void idle_workers_go_at_once_when_there_is_no_memory(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults); /* they may be idle for a minute */
+    struct fx_run run;
+    fx_do(&fx, &run, "ok", "");
+    assert_false(no_worker(&fx));
+    fx_memory.available_bytes = GIB / 2;
+    fx_until(&fx, no_worker);
+    fx_do(&fx, &run, "ok", "still there");
+    assert_int_equal(run.status, STATUS_OK);
+    fx_memory.available_bytes = 16 * GIB;
+    fx_pool_close(&fx);
+}
+
 static void idle_workers_go_and_come_back(void **state)
 {
     (void)state;
@@ -393,6 +438,8 @@ int main(void)
         cmocka_unit_test(a_run_that_waits_can_be_canceled),
         cmocka_unit_test(a_run_that_waited_too_long_is_not_started),
         cmocka_unit_test(a_hanging_run_gets_company),
+        cmocka_unit_test(while_all_are_at_long_runs_one_more_is_made_ready),
+        cmocka_unit_test(idle_workers_go_at_once_when_there_is_no_memory),
         cmocka_unit_test(idle_workers_go_and_come_back),
         cmocka_unit_test(a_minimum_of_workers_is_kept_warm),
         cmocka_unit_test(the_processes_of_an_app_are_a_session_of_their_own),

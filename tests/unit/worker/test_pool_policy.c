@@ -108,6 +108,34 @@ static void workers_are_started_when_waiting_would_be_long(void **state)
         {"one is enough when it starts already",
          {.queued = 1, .queued_us = 50, .workers = 2, .overdue = 2, .starting = 1, .max = 8, .processors = 2},
          0},
+        {"when all are at long runs one more is kept ready",
+         {.workers = 2, .taken = 2, .max = 8, .processors = 2},
+         1},
+        {"not when one is free", {.workers = 3, .taken = 2, .max = 8, .processors = 2}, 0},
+        {"nor when one starts", {.workers = 2, .taken = 2, .starting = 1, .max = 8, .processors = 2}, 0},
+        {"nor beyond the maximum", {.workers = 2, .taken = 2, .max = 2, .processors = 2}, 0},
+        {"nor when memory is short",
+         {.workers = 2, .taken = 2, .max = 8, .processors = 2, .pressure = PRESSURE_HIGH},
+         0},
+        {"short memory does not keep work from workers",
+         {.queued = 5,
+          .queued_us = 100000,
+          .workers = 1,
+          .max = 8,
+          .processors = 2,
+          .pressure = PRESSURE_HIGH},
+         5},
+        {"no memory does",
+         {.queued = 5,
+          .queued_us = 100000,
+          .workers = 1,
+          .max = 8,
+          .processors = 2,
+          .pressure = PRESSURE_CRITICAL},
+         0},
+        {"but not from the first",
+         {.queued = 5, .queued_us = 100000, .max = 8, .processors = 2, .pressure = PRESSURE_CRITICAL},
+         1},
         {"hanging workers do not break the maximum",
          {.queued = 1, .queued_us = 50, .workers = 8, .overdue = 8, .max = 8, .processors = 2},
          0},
@@ -126,6 +154,48 @@ static void idle_workers_beyond_the_minimum_end(void **state)
     assert_true(policy_idle_over(1, 0, 1000, 1000));
     assert_false(policy_idle_over(1, 1, 5000, 1000));
     assert_true(policy_idle_over(2, 1, 5000, 1000));
+}
+
+static void a_worker_is_taken_while_others_would_wait_long(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct policy_worker worker;
+        bool taken;
+    } cases[] = {
+        {"idle", {.depth = 0}, false},
+        {"short runs", {.depth = 9, .ahead_us = 450, .head_us = 50}, false},
+        {"a long one", {.depth = 1, .ahead_us = 20000, .head_us = 20000}, true},
+        {"one that nobody knows", {.depth = 1, .ahead_us = 1000, .head_us = POLICY_UNKNOWN_US}, false},
+        {"a short one that hangs", {.depth = 1, .ahead_us = 50, .head_us = 50, .head_age_us = 1200}, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (policy_taken(&cases[i].worker) != cases[i].taken) fail_msg("not so: %s", cases[i].what);
+}
+
+static void the_less_memory_is_left_the_sooner_idle_workers_go(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t available, total;
+        enum policy_pressure pressure;
+        uint32_t idle_ms; /* of a minute */
+    } cases[] = {
+        {16 * GIB, 16 * GIB, PRESSURE_NONE, 60000},
+        {2 * GIB, 16 * GIB, PRESSURE_NONE, 60000},
+        {2 * GIB - 1, 16 * GIB, PRESSURE_HIGH, 7500},
+        {1 * GIB, 16 * GIB, PRESSURE_HIGH, 7500},
+        {1 * GIB - 1, 16 * GIB, PRESSURE_CRITICAL, 0},
+        {0, 16 * GIB, PRESSURE_CRITICAL, 0},
+        {0, 0, PRESSURE_NONE, 60000}, /* not known */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    {
+        enum policy_pressure pressure = policy_pressure(cases[i].available, cases[i].total);
+        assert_int_equal(pressure, cases[i].pressure);
+        assert_int_equal(policy_idle_max_ms(60000, pressure), cases[i].idle_ms);
+    }
 }
 
 static void failed_starts_back_off_up_to_a_bound(void **state)
@@ -180,6 +250,8 @@ int main(void)
         cmocka_unit_test(runs_are_sent_ahead_for_about_a_millisecond),
         cmocka_unit_test(workers_are_started_when_waiting_would_be_long),
         cmocka_unit_test(idle_workers_beyond_the_minimum_end),
+        cmocka_unit_test(a_worker_is_taken_while_others_would_wait_long),
+        cmocka_unit_test(the_less_memory_is_left_the_sooner_idle_workers_go),
         cmocka_unit_test(failed_starts_back_off_up_to_a_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
