@@ -54,6 +54,9 @@
 #define BOUND_ENV_COUNT_MAX \
     32 /* of one app; all go to its processes in one packet, with the function names */
 #define BOUND_ENV_VALUE_BYTES_MAX 512
+#define BOUND_MOUNTS_MAX 16 /* files and directories of the machine that one app reads */
+#define BOUND_ALLOW_MAX 64 /* hosts and ports that one app may reach */
+#define BOUND_HOST_BYTES_MAX 253 /* of a name, as the DNS has it */
 #define BOUND_STATE_BYTES_LIMIT_MAX (1024 * TIB)
 #define BOUND_STATE_BYTES_LIMIT_MIN (64 * KIB) /* the rows of an empty app take some pages */
 #define BOUND_TIMEOUT_MS_MAX (24ULL * 3600 * 1000) /* longer work is a workflow */

@@ -2,8 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/catalog/deploy.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
+#include "runtime/base/buf.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/map.h"
@@ -17,6 +21,7 @@ struct keep_job {
     struct slice manifest_text;
     struct slice code;
     const char *dir;
+    const struct manifest *manifest;
     struct map needed; /* artifacts that a sweep must leave */
     struct artifact_id artifact;
     char version[CATALOG_VERSION_ID_BYTES + 1];
@@ -140,10 +145,59 @@ static bool keep_needed(void *ctx, const struct artifact_id *id)
     return map_get(&job->needed, slice_cstr(id->hex)) != NULL;
 }
 
+static enum status complain_of_mount(const struct manifest *manifest, size_t index, struct err *err,
+                                     const char *words)
+{
+    const struct manifest_mount *mount = &manifest->mounts[index];
+    return err_set(err, STATUS_MANIFEST_INVALID, "stead.yaml:%u: mounts[%zu].from: `%s` %s", mount->line,
+                   index, mount->from, words);
+}
+
+/* Nobody may read the state of others by mounting it: neither the node's directory, nor what is around or in it. */
+static bool holds_state(const char *path, const char *data_dir)
+{
+    char *real = realpath(path, NULL), *own = realpath(data_dir, NULL);
+    bool holds = false;
+    if (real && own)
+    {
+        size_t shorter = strlen(real) < strlen(own) ? strlen(real) : strlen(own);
+        const char *longer = strlen(real) < strlen(own) ? own : real;
+        holds = strncmp(real, own, shorter) == 0 &&
+                (longer[shorter] == 0 || longer[shorter] == '/' || shorter == 1 /* the root */);
+    }
+    free(real);
+    free(own);
+    return holds;
+}
+
+static enum status check_mounts(const struct manifest *manifest, const char *artifacts, struct err *err)
+{
+    struct buf data_dir = BUF_INIT;
+    buf_printf(&data_dir, "%s/..", artifacts);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < manifest->mount_count && status == STATUS_OK; i++)
+    {
+        const char *from = manifest->mounts[i].from;
+        struct stat what;
+        if (stat(from, &what) != 0)
+            status = complain_of_mount(manifest, i, err,
+                                       errno == ENOENT ? "is not there on the node's machine"
+                                                       : "cannot be reached by the node");
+        else if (!S_ISREG(what.st_mode) && !S_ISDIR(what.st_mode))
+            status = complain_of_mount(manifest, i, err, "is neither a file nor a directory");
+        else if (holds_state(from, buf_cstr(&data_dir)))
+            status =
+                complain_of_mount(manifest, i, err, "leads to the node's own data, which no app may read");
+    }
+    buf_fini(&data_dir);
+    return status;
+}
+
 static void keep_run(struct loop_work *work)
 {
     struct keep_job *job = CONTAINER_OF(work, struct keep_job, work);
-    job->status = artifact_check(job->code, &job->err);
+    job->status = check_mounts(job->manifest, job->dir, &job->err);
+    if (job->status == STATUS_OK) job->status = artifact_check(job->code, &job->err);
     if (job->status == STATUS_OK)
     {
         job->artifact = artifact_id_of(job->code);
@@ -205,7 +259,8 @@ static enum status begin_new(struct deployer *self, struct deploy_request *reque
     self->keep = (struct keep_job){.work = {.run = keep_run, .done = on_kept},
                                    .manifest_text = request->manifest_text,
                                    .code = request->code,
-                                   .dir = self->artifacts};
+                                   .dir = self->artifacts,
+                                   .manifest = self->manifest};
     list_needed(&self->keep.needed, self->config.catalog);
     loop_work_start(self->config.loop, &self->keep.work);
     return STATUS_OK;

@@ -9,6 +9,7 @@
 #include "runtime/base/map.h"
 #include "runtime/catalog/manifest_channels.h"
 #include "runtime/catalog/yaml_doc.h"
+#include "runtime/sandbox/broker.h"
 
 enum {
     TIMEOUT_MS_DEFAULT = 10000,
@@ -84,7 +85,31 @@ static const cyaml_schema_value_t route_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct manifest_route, route_fields),
 };
 
-static const cyaml_strval_t sandbox_words[] = {{"strict", SANDBOX_STRICT}, {"none", SANDBOX_NONE}};
+static const cyaml_strval_t sandbox_words[] = {
+    {"strict", SANDBOX_STRICT},
+    {"network", SANDBOX_NETWORK},
+    {"none", SANDBOX_NONE},
+};
+
+static const cyaml_schema_value_t allow_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, BOUND_HOST_BYTES_MAX + sizeof "[]:65535"),
+};
+
+static const cyaml_schema_field_t network_fields[] = {
+    CYAML_FIELD_SEQUENCE_COUNT("allow", CYAML_FLAG_POINTER, struct manifest_network, allow, allow_count,
+                               &allow_schema, 1, BOUND_ALLOW_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t mount_fields[] = {
+    CYAML_FIELD_STRING_PTR("from", CYAML_FLAG_POINTER, struct manifest_mount, from, 1, BOUND_PATH_BYTES_MAX),
+    CYAML_FIELD_STRING_PTR("to", CYAML_FLAG_POINTER, struct manifest_mount, to, 1, BOUND_PATH_BYTES_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t mount_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct manifest_mount, mount_fields),
+};
 
 static const cyaml_schema_field_t env_fields[] = {
     CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct manifest_env, name, 1, BOUND_NAME_BYTES_MAX),
@@ -112,7 +137,10 @@ static const cyaml_schema_field_t manifest_fields[] = {
     CYAML_FIELD_UINT("partitions", CYAML_FLAG_OPTIONAL, struct manifest, partitions),
     CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct manifest, limits, app_limit_fields),
     CYAML_FIELD_ENUM("sandbox", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct manifest, sandbox,
-                     sandbox_words, 2),
+                     sandbox_words, 3),
+    CYAML_FIELD_MAPPING("network", CYAML_FLAG_OPTIONAL, struct manifest, network, network_fields),
+    CYAML_FIELD_SEQUENCE_COUNT("mounts", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, mounts,
+                               mount_count, &mount_schema, 0, BOUND_MOUNTS_MAX),
     CYAML_FIELD_SEQUENCE_COUNT("env", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest, env,
                                env_count, &env_schema, 0, BOUND_ENV_COUNT_MAX),
     CYAML_FIELD_SEQUENCE_COUNT("functions", CYAML_FLAG_POINTER, struct manifest, functions, function_count,
@@ -263,6 +291,84 @@ static enum status check_env(const struct yaml_doc *doc, const struct manifest *
             if (strcmp(manifest->env[j].name, name) == 0)
                 return yaml_doc_complain(doc, err, field, "`%s` is set before, by env[%zu]", name, j);
     }
+    return STATUS_OK;
+}
+
+/* Absolute, in its shortest form. */
+static bool path_plain(const char *path)
+{
+    size_t size = strlen(path);
+    return path[0] == '/' && path[1] && path[size - 1] != '/' && !strstr(path, "//") &&
+           !strstr(path, "/../") && !strstr(path, "/./") &&
+           !(size >= 3 && strcmp(path + size - 3, "/..") == 0) && strcmp(path + size - 2, "/.") != 0;
+}
+
+static bool path_within(const char *path, const char *other)
+{
+    size_t size = strlen(other);
+    return strncmp(path, other, size) == 0 && (path[size] == '/' || path[size] == 0);
+}
+
+/* What the sandbox itself puts there, and what programs trust to be the system's. */
+static bool path_of_system(const char *path)
+{
+    static const char *const places[] = {"/usr", "/lib", "/lib64", "/bin", "/sbin",
+                                         "/etc", "/dev", "/proc",  "/sys", SANDBOX_ARTIFACT};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (path_within(path, places[i])) return true;
+    return false;
+}
+
+static enum status check_mount(const struct yaml_doc *doc, const struct manifest *manifest, size_t index,
+                               struct err *err)
+{
+    struct manifest_mount *mount = &manifest->mounts[index];
+    char field[FIELD_TEXT_MAX];
+    snprintf(field, sizeof field, "mounts[%zu].from", index);
+    mount->line = (uint32_t)yaml_doc_line(doc, field);
+    if (!path_plain(mount->from))
+        return yaml_doc_complain(doc, err, field, "expected an absolute path without `..`, found `%.200s`",
+                                 mount->from);
+    snprintf(field, sizeof field, "mounts[%zu].to", index);
+    if (!path_plain(mount->to))
+        return yaml_doc_complain(doc, err, field, "expected an absolute path without `..`, found `%.200s`",
+                                 mount->to);
+    if (path_of_system(mount->to))
+        return yaml_doc_complain(doc, err, field, "`%.200s` is a place of the system; take another, as /data",
+                                 mount->to);
+    for (size_t i = 0; i < index; i++)
+        if (path_within(mount->to, manifest->mounts[i].to) || path_within(manifest->mounts[i].to, mount->to))
+            return yaml_doc_complain(doc, err, field, "`%.200s` and mounts[%zu].to lie in each other",
+                                     mount->to, i);
+    return STATUS_OK;
+}
+
+static enum status check_sandbox(const struct yaml_doc *doc, const struct manifest *manifest, struct err *err)
+{
+    const struct manifest_network *network = &manifest->network;
+    bool wants = manifest->sandbox == SANDBOX_NETWORK;
+    if (wants && network->allow_count == 0)
+        return yaml_doc_complain(
+            doc, err, "sandbox",
+            "`network` needs the hosts that may be reached: network: { allow: [\"host:port\"] }");
+    if (!wants && network->allow_count > 0)
+        return yaml_doc_complain(doc, err, "network", "is for `sandbox: network`, but sandbox is `%s`",
+                                 sandbox_profile_name(manifest->sandbox));
+    if (manifest->sandbox == SANDBOX_NONE && manifest->mount_count > 0)
+        return yaml_doc_complain(
+            doc, err, "mounts",
+            "is for sandboxes; with `sandbox: none` code reads the machine's files as they are");
+    for (size_t i = 0; i < network->allow_count; i++)
+    {
+        char field[FIELD_TEXT_MAX], host[BOUND_HOST_BYTES_MAX + 1];
+        uint16_t port;
+        snprintf(field, sizeof field, "network.allow[%zu]", i);
+        if (!broker_place_parse(network->allow[i], host, &port))
+            return yaml_doc_complain(
+                doc, err, field, "expected host:port, as db.example.com:5432 or [::1]:6379, found `%.200s`",
+                network->allow[i]);
+    }
+    for (size_t i = 0; i < manifest->mount_count; i++) TRY(check_mount(doc, manifest, i, err));
     return STATUS_OK;
 }
 
@@ -422,6 +528,7 @@ static enum status manifest_check(const struct yaml_doc *doc, struct manifest *m
     struct map names = MAP_INIT, routes = MAP_INIT;
     enum status status = check_app(doc, manifest, err);
     fill(&manifest->partitions, 1);
+    if (status == STATUS_OK) status = check_sandbox(doc, manifest, err);
     if (status == STATUS_OK) status = check_env(doc, manifest, err);
     for (size_t i = 0; i < manifest->function_count && status == STATUS_OK; i++)
     {

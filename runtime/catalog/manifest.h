@@ -122,6 +122,19 @@ struct manifest_env {
     char *value;
 };
 
+/* A file or directory of the node's machine that the app reads. */
+struct manifest_mount {
+    char *from;
+    char *to;
+    uint32_t line; /* where `from` stands, for complaints about the file */
+};
+
+/* What `sandbox: network` may reach. */
+struct manifest_network {
+    char **allow; /* "host:port" */
+    size_t allow_count;
+};
+
 struct manifest {
     char *app;
     char *code;
@@ -130,6 +143,9 @@ struct manifest {
     uint32_t partitions; /* that the entities are spread over; each is one transactional space */
     struct manifest_limits limits;
     enum sandbox_profile sandbox;
+    struct manifest_network network;
+    struct manifest_mount *mounts;
+    size_t mount_count;
     struct manifest_env *env;
     size_t env_count;
     struct manifest_function *functions;

@@ -53,16 +53,22 @@ static bool can_unshare(int flags)
 static void check_namespaces(struct report *report)
 {
     bool root = geteuid() == 0;
-    bool pids = can_unshare(root ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID);
-    const char *words = root ? "a process namespace for each app; its code runs as a user of its own"
-                             : "user and process namespaces for each app, without root";
-    if (!pids && root)
-        words = "no process namespace: user code sees that other processes exist; it still has its own user";
-    if (!pids && !root)
-        words = "user namespaces are refused: apps with `sandbox: strict` cannot start. Run the node as "
+    int all = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+    bool there = can_unshare(root ? all : all | CLONE_NEWUSER);
+    const char *words =
+        root ? "processes, files, network, ipc and names of its own for each app, which runs as "
+               "a user of its own"
+             : "user, processes, files, network, ipc and names of its own for each app, without "
+               "root";
+    if (!there && root)
+        words =
+            "refused to root here: user code learns names of files and sees that other processes exist, it "
+            "still has its own user; apps with `mounts` or `sandbox: network` cannot start";
+    if (!there && !root)
+        words = "user namespaces are refused: apps with a sandbox cannot start. Run the node as "
                 "root, permit "
                 "user namespaces, or trust the code with `sandbox: none`";
-    say(report, "namespaces", pids, "%s", words);
+    say(report, "namespaces", there, "%s", words);
 }
 
 /* What each version of landlock added, for workers. */

@@ -385,7 +385,16 @@ static enum status deployment_open(struct app *app, uint32_t index, const struct
     const char **env = env_of(manifest, &texts);
     spec.env = env;
     spec.env_count = manifest->env_count;
-    spec.sandbox.profile = manifest->sandbox;
+    struct sandbox_mount mounts[BOUND_MOUNTS_MAX];
+    for (size_t i = 0; i < manifest->mount_count; i++)
+        mounts[i] = (struct sandbox_mount){manifest->mounts[i].from, manifest->mounts[i].to};
+    spec.sandbox = (struct sandbox_config){
+        .profile = manifest->sandbox,
+        .mounts = mounts,
+        .mount_count = manifest->mount_count,
+        .allow = (const char *const *)manifest->network.allow,
+        .allow_count = manifest->network.allow_count,
+    };
     enum status status = pool_deployment_open(app->apps->config.pool, &spec, deployment, err);
     free(env);
     buf_fini(&texts);

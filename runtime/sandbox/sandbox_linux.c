@@ -13,10 +13,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/sandbox/broker.h"
+#include "runtime/sandbox/root_linux.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/sandbox/seccomp_filter.h"
 
@@ -72,12 +75,9 @@ static enum status no_new_privileges(struct err *err)
 
 /* ---- whom it sees ---- */
 
-/* The outer process: holds nothing, and ends as the inner one did, so that the daemon learns what happened. */
-static _Noreturn void stay_outside(pid_t inner)
+/* The outer process ends as the inner one did, so that the daemon learns what happened. */
+static _Noreturn void end_as(int status)
 {
-    sandbox_close_from(STDIN_FILENO + 1); /* that one is what tells the inner process that we live */
-    int status;
-    while (waitpid(inner, &status, 0) < 0 && errno == EINTR) continue;
     if (WIFEXITED(status)) _exit(WEXITSTATUS(status));
     struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none); /* it is not our crash */
@@ -85,6 +85,15 @@ static _Noreturn void stay_outside(pid_t inner)
     (void)sigaction(WTERMSIG(status), &action, NULL); /* fails for SIGKILL, which needs none */
     raise(WTERMSIG(status));
     _exit(128 + WTERMSIG(status));
+}
+
+/* It holds nothing but the end of a pipe, on stdin, which tells the inner process that it lives. */
+static _Noreturn void stay_outside(pid_t inner)
+{
+    sandbox_close_from(STDIN_FILENO + 1);
+    int status;
+    while (waitpid(inner, &status, 0) < 0 && errno == EINTR) continue;
+    end_as(status);
 }
 
 /* The inner process is told of the outer one's death by the kernel from here on; had it died before, its end of the pipe
@@ -99,7 +108,7 @@ static enum status hold_on_to(int alive, struct err *err)
     return gone ? err_set(err, STATUS_UNAVAILABLE, "the parent process has gone") : STATUS_OK;
 }
 
-static enum status split(pid_t *parent, struct err *err)
+static enum status split(struct sandbox_place *place, struct err *err)
 {
     int alive[2];
     if (pipe2(alive, O_CLOEXEC) != 0) return err_errno(err, STATUS_NO_RESOURCES, errno, "make a pipe");
@@ -116,24 +125,115 @@ static enum status split(pid_t *parent, struct err *err)
         stay_outside(inner);
     }
     close(alive[1]);
-    *parent = 0; /* outside of the namespace nobody has a number */
+    place->parent = 0; /* outside of the namespace nobody has a number */
     return hold_on_to(alive[0], err);
 }
 
-enum status sandbox_isolate(const struct sandbox_config *config, pid_t *parent, struct err *err)
+/* ---- what is there for it ---- */
+
+/* Our code only, as the app's user, and begun before the namespaces are, so that nobody inside can name it. */
+static _Noreturn void be_broker(const struct sandbox_config *config, pid_t parent, int requests)
 {
-    if (config->profile == SANDBOX_NONE) return STATUS_OK;
-    bool root = geteuid() == 0;
+    dup2(requests, STDIN_FILENO);
+    sandbox_close_from(STDERR_FILENO + 1);
+    struct err err = ERR_INIT;
+    if ((geteuid() == 0 && become_nobody(config, &err) != STATUS_OK) || die_with(parent, &err) != STATUS_OK ||
+        no_new_privileges(&err) != STATUS_OK)
+    {
+        fprintf(stderr, "broker: %s\n", err_text(&err));
+        _exit(127);
+    }
+    broker_serve(STDIN_FILENO, config->allow, config->allow_count);
+    _exit(0);
+}
+
+static enum status start_broker(const struct sandbox_config *config, struct sandbox_place *place,
+                                struct err *err)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return err_errno(err, STATUS_NO_RESOURCES, errno, "make a socket pair for the broker");
+    pid_t self = getpid(), broker = fork();
+    int reason = errno;
+    if (broker == 0) be_broker(config, self, ends[0]);
+    close(ends[0]);
+    place->broker = ends[1];
+    return broker > 0 ? STATUS_OK : err_errno(err, STATUS_NO_RESOURCES, reason, "fork the broker");
+}
+
+static bool write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    close(fd);
+    return done;
+}
+
+/* In a user namespace: the own user and group have a name there, without which no file can be made. */
+static enum status map_itself(uid_t uid, gid_t gid, struct err *err)
+{
+    char user[64], group[64];
+    snprintf(user, sizeof user, "%u %u 1", uid, uid);
+    snprintf(group, sizeof group, "%u %u 1", gid, gid);
+    if (write_text("/proc/self/uid_map", user) && write_text("/proc/self/setgroups", "deny") &&
+        write_text("/proc/self/gid_map", group))
+        return STATUS_OK;
+    return err_errno(err, STATUS_UNSUPPORTED, errno, "map the user into a user namespace");
+}
+
+/* Network, messages and names of its own, and file trees: nothing is in them that it could reach. */
+static enum status leave_the_machine(const struct sandbox_config *config, struct err *err)
+{
+    if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0) return STATUS_OK;
+    return err_errno(err, STATUS_UNSUPPORTED, errno,
+                     "sandbox `%s`: mount, network, ipc or uts namespaces are refused; permit them, or "
+                     "choose `sandbox: none`",
+                     sandbox_profile_name(config->profile));
+}
+
+enum status sandbox_isolate(const struct sandbox_config *config, struct sandbox_place *place, struct err *err)
+{
+    place->inside = false;
+    place->root = place->broker = -1;
+    bool needed = config->profile == SANDBOX_NETWORK || config->mount_count > 0;
+    if (config->profile == SANDBOX_NONE && !needed) return STATUS_OK;
+    if (config->profile == SANDBOX_NONE)
+        return err_set(err, STATUS_UNSUPPORTED,
+                       "sandbox `none` has no mounts: its code reads the machine's files as they are");
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
     /* The outer process, too, must not outlive the daemon. */
-    TRY(die_with(*parent, err));
-    if (unshare(root ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID) == 0) return split(parent, err);
-    if (!root)
+    TRY(die_with(place->parent, err));
+    if (config->profile == SANDBOX_NETWORK) TRY(start_broker(config, place, err));
+    if (unshare(uid == 0 ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID) == 0)
+    {
+        if (uid != 0) TRY(map_itself(uid, gid, err));
+        TRY(split(place, err));
+        TRY(leave_the_machine(config, err));
+        place->inside = true;
+        return STATUS_OK;
+    }
+    if (uid != 0)
         return err_errno(err, STATUS_UNSUPPORTED, errno,
-                         "sandbox `strict`: a user namespace is refused; run the node as root, allow "
-                         "user namespaces, or choose `sandbox: none`");
-    fprintf(stderr, "sandbox: no pid namespace (%s); user code can see that other processes exist\n",
+                         "sandbox `%s`: a user namespace is refused; run the node as root, allow "
+                         "user namespaces, or choose `sandbox: none`",
+                         sandbox_profile_name(config->profile));
+    if (needed)
+        return err_errno(err, STATUS_UNSUPPORTED, errno,
+                         "%s: namespaces are refused to root here (a container without CAP_SYS_ADMIN)",
+                         config->mount_count ? "mounts" : "sandbox `network`");
+    fprintf(stderr,
+            "sandbox: no namespaces (%s); user code can see that other processes exist, and learn the names "
+            "of files\n",
             strerror(errno));
     return STATUS_OK;
+}
+
+enum status sandbox_build_root(const struct sandbox_config *config, struct sandbox_place *place,
+                               struct err *err)
+{
+    return place->inside ? root_build(config, &place->root, err) : STATUS_OK;
 }
 
 /* ---- how much it may use ---- */
@@ -175,7 +275,7 @@ static enum status limit_worker(const struct sandbox_config *config, struct err 
         TRY(limit(RLIMIT_AS, config->address_bytes, config->address_bytes, "address space", err));
     /* No fork bomb. The count is per user and so shared by all workers of the node, but nought is nought: whoever
      * has this limit cannot make a process or a thread, however many others there are. */
-    if (config->profile == SANDBOX_STRICT) TRY(limit(RLIMIT_NPROC, 0, 0, "nproc", err));
+    if (config->profile != SANDBOX_NONE) TRY(limit(RLIMIT_NPROC, 0, 0, "nproc", err));
     return STATUS_OK;
 }
 
@@ -237,10 +337,30 @@ struct ruleset {
     uint64_t scoped;
 };
 
-/* Puts the process into a domain where nothing may be opened but what lies under `readable` (read only), no TCP is
- * spoken and no process outside is signalled. An older kernel gives less, one without landlock nothing: then the own
- * user remains the defence. */
-static enum status enter_landlock(const char *const *readable, size_t count, struct err *err)
+static void add_rule(void *ctx, const char *path)
+{
+    int fd = *(const int *)ctx;
+    int place = open(path, O_PATH | O_CLOEXEC);
+    if (place < 0) return; /* not every system has each of them */
+    struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_READ, .parent_fd = place};
+    if (syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+    {
+        /* A file, not a directory, takes fewer rights. */
+        rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE;
+        (void)syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    }
+    close(place);
+}
+
+static void add_mounts(const struct sandbox_config *config, int fd)
+{
+    for (size_t i = 0; i < config->mount_count; i++) add_rule(&fd, config->mounts[i].to);
+}
+
+/* Puts the process into a domain where nothing may be opened but its mounts, and for a zygote what it loads (read only), no
+ * TCP is spoken and no process outside is signalled. An older kernel gives less, one without landlock nothing: then the own
+ * user, the root and the filter remain the defence. */
+static enum status enter_landlock(const struct sandbox_config *config, bool loads, struct err *err)
 {
     int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (abi < 1) return STATUS_OK;
@@ -254,30 +374,19 @@ static enum status enter_landlock(const char *const *readable, size_t count, str
 
     int fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
     if (fd < 0) return err_errno(err, STATUS_UNSUPPORTED, errno, "make landlock rules");
-    for (size_t i = 0; i < count; i++)
+    if (loads)
     {
-        int place = open(readable[i], O_PATH | O_CLOEXEC);
-        if (place < 0) continue; /* not every system has each of them */
-        struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_READ, .parent_fd = place};
-        if (syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
-        {
-            /* A file, not a directory, takes fewer rights. */
-            rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE;
-            (void)syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-        }
-        close(place);
+        root_each_path(config, add_rule, &fd);
+        add_rule(&fd, SANDBOX_ARTIFACT);
     }
+    else
+        add_mounts(config, fd);
     long failed = syscall(SYS_landlock_restrict_self, fd, 0);
     int reason = errno;
     close(fd);
     if (failed) return err_errno(err, STATUS_UNSUPPORTED, reason, "enter landlock");
     return STATUS_OK;
 }
-
-/* What the dynamic linker and the C library read while user code is loaded. */
-static const char *const zygote_readable[] = {
-    "/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime",
-};
 
 void sandbox_close_from(int first)
 {
@@ -292,25 +401,46 @@ static enum status enter_filter(const struct seccomp_filter *filter, struct err 
 {
     struct sock_fprog program = {.len = filter->count, .filter = (struct sock_filter *)filter->code};
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0) return STATUS_OK;
-    return err_errno(err, STATUS_UNSUPPORTED, errno, "sandbox `strict`: seccomp filters are refused");
+    return err_errno(err, STATUS_UNSUPPORTED, errno,
+                     "seccomp filters are refused; take a kernel with CONFIG_SECCOMP_FILTER, or choose "
+                     "`sandbox: none`");
 }
 
 /* ---- the two steps ---- */
 
-enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t parent, struct err *err)
+/* Better now, with the name, than as a riddle in user code. */
+static enum status check_mounts(const struct sandbox_config *config, struct err *err)
+{
+    for (size_t i = 0; i < config->mount_count; i++)
+    {
+        const struct sandbox_mount *mount = &config->mounts[i];
+        int fd = open(mount->to, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0)
+            return err_errno(err, STATUS_PERMISSION_DENIED, errno,
+                             "mounts[%zu].from: the app, user %u, cannot read `%s`; let others read it", i,
+                             getuid(), mount->from);
+        close(fd);
+    }
+    return STATUS_OK;
+}
+
+enum status sandbox_enter_zygote(const struct sandbox_config *config, struct sandbox_place *place,
+                                 struct err *err)
 {
     TRY(own_session(err));
-    if (config->profile == SANDBOX_NONE) return die_with(parent, err);
+    if (config->profile == SANDBOX_NONE) return die_with(place->parent, err);
+    if (place->root >= 0) TRY(root_enter(place->root, err));
     if (geteuid() == 0)
         TRY(become_nobody(config, err));
     else
         TRY(drop_capabilities(err));
-    TRY(die_with(parent, err));
+    TRY(die_with(place->parent, err));
+    TRY(check_mounts(config, err));
     TRY(limit(RLIMIT_CORE, 0, 0, "core", err));
     TRY(limit(RLIMIT_FSIZE, 0, 0, "fsize", err));
     TRY(limit(RLIMIT_NPROC, SANDBOX_PROCESSES_MAX, SANDBOX_PROCESSES_MAX, "nproc", err));
     TRY(no_new_privileges(err));
-    TRY(enter_landlock(zygote_readable, sizeof zygote_readable / sizeof *zygote_readable, err));
+    TRY(enter_landlock(config, true, err));
     struct seccomp_filter filter;
     seccomp_filter_zygote(&filter);
     return enter_filter(&filter, err);
@@ -321,9 +451,11 @@ enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t pare
     TRY(die_with(parent, err));
     TRY(limit_worker(config, err));
     if (config->profile == SANDBOX_NONE) return STATUS_OK;
-    /* Nothing at all: its descriptors are all it has. */
-    TRY(enter_landlock(NULL, 0, err));
+    /* Nothing but its mounts: its descriptors are all it has. */
+    TRY(enter_landlock(config, false, err));
+    unsigned also = (config->mount_count ? SECCOMP_MOUNTS : 0) |
+                    (config->profile == SANDBOX_NETWORK ? SECCOMP_NETWORK : 0);
     struct seccomp_filter filter;
-    seccomp_filter_worker(&filter, getpid());
+    seccomp_filter_worker(&filter, getpid(), also);
     return enter_filter(&filter, err);
 }

@@ -4,24 +4,41 @@
 
 #include "runtime/sandbox/sandbox.h"
 
-enum status sandbox_isolate(const struct sandbox_config *config, pid_t *parent, struct err *err)
+enum status sandbox_isolate(const struct sandbox_config *config, struct sandbox_place *place, struct err *err)
 {
-    (void)config; /* sandbox_enter_zygote refuses what cannot be had */
+    place->inside = false;
+    place->root = place->broker = -1;
+    if (!config->mount_count) return STATUS_OK; /* sandbox_enter_zygote refuses what else cannot be had */
+    return err_set(err, STATUS_UNSUPPORTED, "mounts: this system has no mechanism for them");
+}
+
+enum status sandbox_build_root(const struct sandbox_config *config, struct sandbox_place *place,
+                               struct err *err)
+{
+    (void)config; /* there is none */
+    (void)place;
     (void)err;
-    (void)parent; /* stays the daemon */
     return STATUS_OK;
 }
 
-enum status sandbox_enter_zygote(const struct sandbox_config *config, pid_t parent, struct err *err)
+static enum status only_none(const struct sandbox_config *config, struct err *err)
 {
     if (config->profile == SANDBOX_NONE) return STATUS_OK;
     return err_set(err, STATUS_UNSUPPORTED, "sandbox `%s`: this system has no mechanism for it; use `none`",
                    sandbox_profile_name(config->profile));
 }
 
+enum status sandbox_enter_zygote(const struct sandbox_config *config, struct sandbox_place *place,
+                                 struct err *err)
+{
+    (void)place; /* the daemon's death is seen at the control socket */
+    return only_none(config, err);
+}
+
 enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t parent, struct err *err)
 {
-    return sandbox_enter_zygote(config, parent, err);
+    (void)parent; /* the same */
+    return only_none(config, err);
 }
 
 void sandbox_limit_memory(uint64_t data_bytes)

@@ -11,10 +11,13 @@
 #include <linux/audit.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <netinet/tcp.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "runtime/base/check.h"
@@ -89,12 +92,79 @@ static void answer_if(struct seccomp_filter *filter, uint32_t number, unsigned a
     verdict(filter, wanted ? REFUSED : SECCOMP_RET_ALLOW);
 }
 
-enum check { NOT_EXECUTABLE, OWN_PROCESS, OWN_OR_ZERO, ONLY_READ_FLAGS };
+/* Allows when the argument's low half is one of the numbers, else refuses. */
+static void one_of(struct seccomp_filter *filter, const uint32_t *numbers, uint8_t count)
+{
+    for (uint8_t i = 0; i < count; i++)
+        emit(filter, BPF_JMP | BPF_JEQ | BPF_K, numbers[i], (uint8_t)(count - i), 0);
+    verdict(filter, REFUSED);
+    verdict(filter, SECCOMP_RET_ALLOW);
+}
+
+static void answer_one_of(struct seccomp_filter *filter, uint32_t number, unsigned argument,
+                          const uint32_t *numbers, uint8_t count)
+{
+    when(filter, number, (uint8_t)(count + 3));
+    load_argument(filter, argument);
+    one_of(filter, numbers, count);
+}
+
+/* Level and option. Those that take programs, names or addresses are not among them. */
+static void answer_options(struct seccomp_filter *filter, uint32_t number)
+{
+    static const uint32_t of_sockets[] = {SO_KEEPALIVE, 20, 21, 66,
+                                          67 /* time limits, by both sizes of time */};
+    static const uint32_t of_tcp[] = {TCP_NODELAY, TCP_CORK,     TCP_KEEPIDLE,    TCP_KEEPINTVL,
+                                      TCP_KEEPCNT, TCP_QUICKACK, TCP_USER_TIMEOUT};
+    enum { SOCKETS = sizeof of_sockets / sizeof *of_sockets, TCPS = sizeof of_tcp / sizeof *of_tcp };
+    when(filter, number, 1 + 1 + 1 + SOCKETS + 2 + 1 + 1 + TCPS + 2 + 1);
+    load_argument(filter, 1);
+    emit(filter, BPF_JMP | BPF_JEQ | BPF_K, SOL_SOCKET, 0, 1 + SOCKETS + 2);
+    load_argument(filter, 2);
+    one_of(filter, of_sockets, SOCKETS);
+    emit(filter, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 1 + TCPS + 2);
+    load_argument(filter, 2);
+    one_of(filter, of_tcp, TCPS);
+    verdict(filter, REFUSED);
+}
+
+/* Both halves of the fifth argument, a pointer. */
+static void answer_without_address(struct seccomp_filter *filter, uint32_t number)
+{
+    when(filter, number, 6);
+    load(filter, offsetof(struct seccomp_data, args) + 4 * sizeof(uint64_t));
+    emit(filter, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+    load(filter, offsetof(struct seccomp_data, args) + 4 * sizeof(uint64_t) + 4);
+    emit(filter, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+    verdict(filter, SECCOMP_RET_ALLOW);
+    verdict(filter, REFUSED);
+}
+
+enum {
+    NOT_READING =
+        O_WRONLY | O_RDWR | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_PATH | (O_TMPFILE & ~O_DIRECTORY)
+};
+
+enum check {
+    ANY,
+    NOT_EXECUTABLE,
+    OWN_PROCESS,
+    OWN_OR_ZERO,
+    ONLY_READ_FLAGS,
+    READ_AND_SET_FLAGS,
+    READS_ONLY,
+    READS_ONLY_OLD,
+    WITHOUT_ADDRESS,
+    HARMLESS_OPTIONS,
+};
 
 static void allow_if(struct seccomp_filter *filter, uint32_t number, enum check check, pid_t self)
 {
     switch (check)
     {
+    case ANY:
+        answer(filter, number, SECCOMP_RET_ALLOW);
+        return;
     case NOT_EXECUTABLE:
         answer_if(filter, number, 2, BPF_JSET, PROT_EXEC, false);
         return;
@@ -105,20 +175,32 @@ static void allow_if(struct seccomp_filter *filter, uint32_t number, enum check 
         answer_if(filter, number, 0, BPF_JEQ, 0, true);
         return;
     case ONLY_READ_FLAGS:
-        when(filter, number, 5);
-        load_argument(filter, 1);
-        emit(filter, BPF_JMP | BPF_JEQ | BPF_K, F_GETFD, 1, 0);
-        emit(filter, BPF_JMP | BPF_JEQ | BPF_K, F_GETFL, 0, 1);
-        verdict(filter, SECCOMP_RET_ALLOW);
-        verdict(filter, REFUSED);
+        answer_one_of(filter, number, 1, (const uint32_t[]){F_GETFD, F_GETFL}, 2);
+        return;
+    case READ_AND_SET_FLAGS:
+        answer_one_of(filter, number, 1, (const uint32_t[]){F_GETFD, F_GETFL, F_SETFL}, 3);
+        return;
+    case READS_ONLY:
+        answer_if(filter, number, 2, BPF_JSET, NOT_READING, false);
+        return;
+    case READS_ONLY_OLD:
+        answer_if(filter, number, 1, BPF_JSET, NOT_READING, false);
+        return;
+    case WITHOUT_ADDRESS:
+        answer_without_address(filter, number);
+        return;
+    case HARMLESS_OPTIONS:
+        answer_options(filter, number);
         return;
     }
     UNREACHABLE("every check has its code");
 }
 
-void seccomp_filter_worker(struct seccomp_filter *filter, pid_t self)
+void seccomp_filter_worker(struct seccomp_filter *filter, pid_t self, unsigned also)
 {
     begin(filter);
+#define ALLOW_WITH(part, name, check, why) \
+    if (also & SECCOMP_##part) allow_if(filter, __NR_##name, check, self);
 #define ALLOW(name, why) answer(filter, __NR_##name, SECCOMP_RET_ALLOW);
 #define ALLOW_IF(name, check, why) allow_if(filter, __NR_##name, check, self);
 #define REFUSE(name, why)
@@ -134,6 +216,7 @@ void seccomp_filter_zygote(struct seccomp_filter *filter)
               CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
                   CLONE_NEWCGROUP,
               false);
+#define ALLOW_WITH(part, name, check, why)
 #define ALLOW(name, why)
 #define ALLOW_IF(name, check, why)
 #define REFUSE(name, why) answer(filter, __NR_##name, __NR_##name == CLONE3 ? REFUSED_AS_MISSING : REFUSED);

@@ -14,5 +14,7 @@ struct seccomp_filter {
 
 /* Everything but what the table refuses. */
 void seccomp_filter_zygote(struct seccomp_filter *filter);
+/* What a worker may do besides: parts of the table. */
+enum { SECCOMP_MOUNTS = 1, SECCOMP_NETWORK = 2 };
 /* Only what the table allows; `self` is the process that will have it. */
-void seccomp_filter_worker(struct seccomp_filter *filter, pid_t self);
+void seccomp_filter_worker(struct seccomp_filter *filter, pid_t self, unsigned also);

@@ -144,6 +144,7 @@ static void copy_spec(struct pool_deployment *deployment, const struct pool_spec
     buf_fini(&name);
     deployment->data_fd = spec->data_fd;
     deployment->sandbox = spec->sandbox;
+    sandbox_lists_copy(&deployment->sandbox);
     deployment->workers_min = spec->workers_min;
     deployment->workers_max = spec->workers_max ? spec->workers_max : POOL_DEPLOYMENT_WORKERS;
     deployment->idle_ms = spec->idle_ms ? spec->idle_ms : IDLE_MS;
@@ -250,6 +251,7 @@ void deployment_free(struct pool_deployment *deployment)
     for (size_t i = 0; i < deployment->env_count; i++) free(deployment->env[i]);
     free(deployment->functions);
     free(deployment->env);
+    sandbox_lists_free(&deployment->sandbox);
     free(deployment->app);
     free(deployment->version);
     free(deployment->artifact);

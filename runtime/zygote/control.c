@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/base/bounds.h"
 #include "runtime/base/check.h"
 
 enum { HEAD_BYTES = offsetof(struct control_message, text) };
@@ -107,6 +108,8 @@ struct setup_head {
     uint32_t gid;
     uint32_t function_count;
     uint32_t env_count;
+    uint32_t mount_count;
+    uint32_t allow_count;
     uint32_t reserved;
 };
 
@@ -125,6 +128,8 @@ enum status control_setup_encode(struct buf *packet, const struct control_setup 
         .gid = setup->sandbox.gid,
         .function_count = (uint32_t)setup->function_count,
         .env_count = (uint32_t)setup->env_count,
+        .mount_count = (uint32_t)setup->sandbox.mount_count,
+        .allow_count = (uint32_t)setup->sandbox.allow_count,
     };
     buf_append(packet, slice_make(&head, sizeof head));
     for (size_t i = 0; i < setup->function_count; i++)
@@ -132,9 +137,15 @@ enum status control_setup_encode(struct buf *packet, const struct control_setup 
     append_text(packet, setup->artifact);
     for (size_t i = 0; i < setup->function_count; i++) append_text(packet, setup->functions[i].name);
     for (size_t i = 0; i < setup->env_count; i++) append_text(packet, setup->env[i]);
+    for (size_t i = 0; i < setup->sandbox.mount_count; i++)
+    {
+        append_text(packet, setup->sandbox.mounts[i].from);
+        append_text(packet, setup->sandbox.mounts[i].to);
+    }
+    for (size_t i = 0; i < setup->sandbox.allow_count; i++) append_text(packet, setup->sandbox.allow[i]);
     if (packet->size <= CONTROL_SETUP_MAX) return STATUS_OK;
     return err_set(err, STATUS_INVALID_ARGUMENT,
-                   "the names of the functions and the environment have %zu bytes; at most %d are allowed",
+                   "functions, environment, mounts and network have %zu bytes; at most %d are allowed",
                    packet->size, (int)CONTROL_SETUP_MAX);
 }
 
@@ -159,7 +170,8 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
     if (head.version != CONTROL_VERSION)
         return err_set(err, STATUS_INTERNAL, "daemon and zygote are of different builds (%u and %d)",
                        head.version, (int)CONTROL_VERSION);
-    if (head.function_count > (packet.size - offset) / sizeof(uint64_t) || head.env_count > packet.size)
+    if (head.function_count > (packet.size - offset) / sizeof(uint64_t) || head.env_count > packet.size ||
+        head.mount_count > BOUND_MOUNTS_MAX || head.allow_count > BOUND_ALLOW_MAX)
         return err_set(err, STATUS_INTERNAL, "the set-up is cut off");
 
     struct control_setup read = {
@@ -170,6 +182,12 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
         .env = mem_zalloc((head.env_count + 1) * sizeof *read.env),
         .env_count = head.env_count,
     };
+    struct sandbox_mount *mounts = mem_zalloc((head.mount_count + 1) * sizeof *mounts);
+    const char **allow = mem_zalloc((head.allow_count + 1) * sizeof *allow);
+    read.sandbox.mounts = mounts;
+    read.sandbox.mount_count = head.mount_count;
+    read.sandbox.allow = allow;
+    read.sandbox.allow_count = head.allow_count;
     for (size_t i = 0; i < read.function_count; i++, offset += sizeof(uint64_t))
         memcpy(&read.functions[i].memory_bytes, (const char *)packet.data + offset, sizeof(uint64_t));
     bool whole = (read.artifact = next_text(packet, &offset)) != NULL;
@@ -177,6 +195,10 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
         whole = (read.functions[i].name = next_text(packet, &offset)) != NULL;
     for (size_t i = 0; whole && i < read.env_count; i++)
         whole = (read.env[i] = next_text(packet, &offset)) != NULL;
+    for (size_t i = 0; whole && i < head.mount_count; i++)
+        whole = (mounts[i].from = next_text(packet, &offset)) && (mounts[i].to = next_text(packet, &offset));
+    for (size_t i = 0; whole && i < head.allow_count; i++)
+        whole = (allow[i] = next_text(packet, &offset)) != NULL;
     if (whole)
     {
         *setup = read;
@@ -184,5 +206,7 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
     }
     free(read.functions);
     free(read.env);
+    free(mounts);
+    free(allow);
     return err_set(err, STATUS_INTERNAL, "the set-up is cut off");
 }

@@ -14,7 +14,7 @@
 #include "runtime/sandbox/sandbox.h"
 
 enum {
-    CONTROL_VERSION = 1,
+    CONTROL_VERSION = 2,
     CONTROL_FDS_MAX = 2,
     CONTROL_TEXT_MAX = ERR_TEXT_MAX,
     CONTROL_SETUP_MAX = 160 * 1024, /* a packet must fit the default send buffer of a unix socket (208 KiB) */
@@ -24,6 +24,7 @@ enum {
     ZYGOTE_FD_DATA = 5, /* missing when the app has no state */
     /* The worker's only one beside 0, 1 and 2. */
     WORKER_FD_LINK = 3,
+    WORKER_FD_BROKER = 4, /* only with profile `network` */
 };
 
 enum control_kind {

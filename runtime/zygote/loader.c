@@ -86,17 +86,11 @@ static enum status copy_bytes(int from, int to, size_t size, const char *name, s
     return STATUS_OK;
 }
 
-enum status loader_copy(int fd, const char *name, int *copy, struct err *err)
+static enum status copy_to_memory(int fd, size_t size, const char *name, int *copy, struct err *err)
 {
-    struct stat file;
-    if (fstat(fd, &file) != 0) return err_errno(err, STATUS_IO, errno, "read `%s`", name);
-    if (file.st_size > (off_t)BOUND_ARTIFACT_BYTES_MAX)
-        return err_set(err, STATUS_ARTIFACT_INVALID, "`%s` has %lld bytes; at most %llu are allowed", name,
-                       (long long)file.st_size, BOUND_ARTIFACT_BYTES_MAX);
-    TRY(check_head(fd, name, err));
     int memory = memfd_create("stead-artifact", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (memory < 0) return err_errno(err, STATUS_NO_RESOURCES, errno, "memory for `%s`", name);
-    enum status status = copy_bytes(fd, memory, (size_t)file.st_size, name, err);
+    enum status status = copy_bytes(fd, memory, size, name, err);
     if (status == STATUS_OK &&
         fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         status = err_errno(err, STATUS_NO_RESOURCES, errno, "seal the memory of `%s`", name);
@@ -105,6 +99,29 @@ enum status loader_copy(int fd, const char *name, int *copy, struct err *err)
     else
         close(memory);
     return status;
+}
+
+/* No descriptor stays: one that may write would keep the root from becoming read-only. */
+static enum status copy_to_root(int fd, size_t size, const char *name, int root, struct err *err)
+{
+    int file = openat(root, SANDBOX_ARTIFACT + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    if (file < 0) return err_errno(err, STATUS_NO_RESOURCES, errno, "room for `%s`", name);
+    enum status status = copy_bytes(fd, file, size, name, err);
+    close(file);
+    return status;
+}
+
+enum status loader_copy(int fd, const char *name, int root, int *copy, struct err *err)
+{
+    struct stat file;
+    if (fstat(fd, &file) != 0) return err_errno(err, STATUS_IO, errno, "read `%s`", name);
+    if (file.st_size > (off_t)BOUND_ARTIFACT_BYTES_MAX)
+        return err_set(err, STATUS_ARTIFACT_INVALID, "`%s` has %lld bytes; at most %llu are allowed", name,
+                       (long long)file.st_size, BOUND_ARTIFACT_BYTES_MAX);
+    TRY(check_head(fd, name, err));
+    *copy = -1;
+    if (root >= 0) return copy_to_root(fd, (size_t)file.st_size, name, root, err);
+    return copy_to_memory(fd, (size_t)file.st_size, name, copy, err);
 }
 
 /* ---- load ---- */
@@ -154,8 +171,8 @@ static enum status find_handler(void *object, const char *name, const char *func
 enum status loader_load(int copy, const char *name, const struct control_function *functions, size_t count,
                         stead__handler_fn *handlers, struct err *err)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", copy);
+    char path[64] = SANDBOX_ARTIFACT;
+    if (copy >= 0) snprintf(path, sizeof path, "/proc/self/fd/%d", copy);
     void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!object) return linker_failed(path, name, err);
     /* Never closed again: the handlers live as long as the process. */

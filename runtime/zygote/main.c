@@ -3,8 +3,8 @@
 //
 // One thread, no event loop library. The order of the steps is the point:
 //
-//     set-up from the daemon -> a pid namespace of its own
-//     open the state -> copy the artifact                             still trusted, with the daemon's rights
+//     set-up from the daemon -> namespaces of its own
+//     open the state -> build its root -> copy the artifact           still trusted, with the daemon's rights
 //     enter the sandbox                                               no way back
 //     load user code                                                  its static initialisers run
 //     serve: fork a worker for each SPAWN, reap, report
@@ -26,6 +26,7 @@
 #include "runtime/base/bounds.h"
 #include "runtime/base/check.h"
 #include "runtime/base/map.h"
+#include "runtime/sandbox/broker.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/zygote/control.h"
 #include "runtime/zygote/loader.h"
@@ -50,6 +51,7 @@ struct app {
     stead__handler_fn *handlers; /* of setup.functions, in their order */
     struct map functions; /* name -> 1 + index */
     struct stead__snapshot *snapshot; /* NULL: no state */
+    int broker; /* socket to it; -1: none */
     struct sandbox_config
         sandbox; /* of the workers; setup.functions[].memory_bytes are totals after loading */
 };
@@ -100,13 +102,15 @@ static void on_fatal(void *ctx, int signal)
     (void)signal; /* any: what counts is why */
 }
 
-static _Noreturn void become_worker(struct service *service, volatile uint8_t *refused_memory, const int *fds)
+static _Noreturn void become_worker(struct service *service, volatile uint8_t *refused_memory, const int *fds,
+                                    int broker)
 {
     dup2(fds[1], STDOUT_FILENO);
     dup2(fds[1], STDERR_FILENO);
     dup2(fds[0], WORKER_FD_LINK);
-    sandbox_close_from(WORKER_FD_LINK +
-                       1); /* control socket, artifact and the state's file, too: it is mapped */
+    if (broker >= 0) dup2(broker, WORKER_FD_BROKER); /* the lower ones are taken: it is not in the way */
+    /* Control socket, artifact and the state's file, too: it is mapped. */
+    sandbox_close_from(broker >= 0 ? WORKER_FD_BROKER + 1 : WORKER_FD_BROKER);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -121,6 +125,7 @@ static _Noreturn void become_worker(struct service *service, volatile uint8_t *r
         .app = &service->app, .memory_bytes = UINT64_MAX, .refused_memory = refused_memory};
     int status = stead__worker_run(&(struct stead__worker_config){
         .link_fd = WORKER_FD_LINK,
+        .broker_fd = broker >= 0 ? WORKER_FD_BROKER : 0,
         .snapshot = service->app.snapshot,
         .lookup = lookup,
         .lookup_ctx = &self,
@@ -160,12 +165,16 @@ static enum status fork_worker(struct service *service, uint64_t number, const i
 {
     struct zygote_worker *worker = free_place(service);
     if (!worker) return err_set(err, STATUS_NO_RESOURCES, "the app has %d workers already", (int)WORKERS_MAX);
+    int broker = -1;
+    if (service->app.broker >= 0) TRY(broker_open(service->app.broker, &broker, err));
     volatile uint8_t *refused_memory = &service->refused_memory[worker - service->workers];
     *refused_memory = 0;
     fflush(NULL); /* what is buffered must not come out twice */
     pid_t pid = fork();
-    if (pid < 0) return err_errno(err, STATUS_NO_RESOURCES, errno, "fork a worker");
-    if (pid == 0) become_worker(service, refused_memory, fds);
+    if (pid == 0) become_worker(service, refused_memory, fds, broker);
+    int failure = errno;
+    if (broker >= 0) close(broker);
+    if (pid < 0) return err_errno(err, STATUS_NO_RESOURCES, failure, "fork a worker");
     *worker = (struct zygote_worker){.pid = pid, .number = number};
 
     int pidfd = pidfd_open(pid, 0); /* it is not reaped yet: this is the one that we forked */
@@ -283,19 +292,21 @@ static enum status load(struct app *app, bool with_state, struct err *err)
 {
     TRY(receive_setup(&app->setup, err));
     struct control_setup *setup = &app->setup;
-    pid_t parent = setup->daemon;
-    TRY(sandbox_isolate(&setup->sandbox, &parent, err));
+    struct sandbox_place place = {.parent = setup->daemon};
+    TRY(sandbox_isolate(&setup->sandbox, &place, err));
+    app->broker = place.broker;
     if (with_state) TRY(stead__snapshot_open(&app->snapshot, ZYGOTE_FD_DATA, err));
-    int copy = -1;
-    TRY(loader_copy(ZYGOTE_FD_ARTIFACT, setup->artifact, &copy, err));
     int usage = sandbox_usage_open();
+    TRY(sandbox_build_root(&setup->sandbox, &place, err));
+    int copy = -1;
+    TRY(loader_copy(ZYGOTE_FD_ARTIFACT, setup->artifact, place.root, &copy, err));
     TRY(cap_loading(setup, usage, err));
-    TRY(sandbox_enter_zygote(&setup->sandbox, parent, err));
+    TRY(sandbox_enter_zygote(&setup->sandbox, &place, err));
 
     for (size_t i = 0; i < setup->env_count; i++) putenv((char *)setup->env[i]);
     app->handlers = mem_zalloc((setup->function_count + 1) * sizeof *app->handlers);
     TRY(loader_load(copy, setup->artifact, setup->functions, setup->function_count, app->handlers, err));
-    close(copy);
+    if (copy >= 0) close(copy);
     close(ZYGOTE_FD_ARTIFACT);
     for (size_t i = 0; i < setup->function_count; i++)
         (void)map_put(&app->functions, slice_cstr(setup->functions[i].name), (void *)(uintptr_t)(i + 1));

@@ -63,6 +63,8 @@ static const char *const status_names[] = {
     [STEAD_CALL_FAILED] = "STEAD_CALL_FAILED",
     [STEAD_EFFECTS_TOO_LARGE] = "STEAD_EFFECTS_TOO_LARGE",
     [STEAD_TIMED_OUT] = "STEAD_TIMED_OUT",
+    [STEAD_NOT_ALLOWED] = "STEAD_NOT_ALLOWED",
+    [STEAD_UNREACHABLE] = "STEAD_UNREACHABLE",
 };
 
 /* A handler that returns an error without having said why: its number is all that is known. */
@@ -207,6 +209,8 @@ static enum stead_status public_status(enum status cause)
         return STEAD_EFFECTS_TOO_LARGE;
     case STATUS_DEADLINE_EXCEEDED:
         return STEAD_TIMED_OUT;
+    case STATUS_PERMISSION_DENIED:
+        return STEAD_NOT_ALLOWED;
     default:
         return STEAD_FAILED;
     }

@@ -29,6 +29,7 @@ struct stead__texts {
     const char *query;
     const char *ident;
     const char *function;
+    const char *connect_error;
 };
 
 struct stead__reply {
@@ -55,6 +56,7 @@ struct stead_ctx {
     /* Waits for the next answer; its slices live until the next call. NULL like `ask`: there is nobody to ask. */
     void (*answer)(void *owner, struct wire_answer *answer);
     void *owner;
+    int broker_fd; /* 0: none */
 
     struct stead__arena arena;
     struct stead__view view;

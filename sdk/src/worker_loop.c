@@ -380,6 +380,7 @@ static void start(struct worker *worker, const struct stead__worker_config *conf
     worker->config = config;
     stead__ctx_init(&worker->ctx, config->snapshot);
     worker->ctx.owner = worker;
+    worker->ctx.broker_fd = config->broker_fd;
     worker->ctx.log = on_log;
     worker->ctx.ask = on_ask;
     worker->ctx.answer = on_answer;

@@ -15,6 +15,7 @@ typedef enum stead_status (*stead__handler_fn)(struct stead_ctx *ctx);
 
 struct stead__worker_config {
     int link_fd; /* stream socket to the daemon, blocking; stays the caller's */
+    int broker_fd; /* socket to the broker of connections; 0: the app has no network */
     struct stead__snapshot *snapshot; /* opened before the fork; NULL: the app has no rows */
     /* The handler of a function of the manifest; NULL when the code has none of this name. */
     stead__handler_fn (*lookup)(void *ctx, struct slice function);

@@ -98,6 +98,8 @@ enum stead_status {
     STEAD_CALL_FAILED = 11, /* a function that this one called failed, or could not be called */
     STEAD_EFFECTS_TOO_LARGE = 12, /* more than 10,000 or 32 MiB of sends and messages in one invocation */
     STEAD_TIMED_OUT = 13, /* nothing came in time; not a failure of the invocation */
+    STEAD_NOT_ALLOWED = 14, /* the manifest does not list this host and port */
+    STEAD_UNREACHABLE = 15, /* nobody answers there; not a failure */
 };
 
 /* Bytes that are not yours: valid until the handler returns. */
@@ -316,6 +318,24 @@ enum stead_log_level { STEAD_DEBUG = 0, STEAD_INFO = 1, STEAD_WARN = 2, STEAD_ER
 /* One line for `stead logs`, at most 4096 bytes, sent at once: what was logged before a crash is there. */
 STEAD_API void stead_log(struct stead_ctx *ctx, enum stead_log_level level, const char *format, ...)
     STEAD_PRINTF(3, 4);
+
+/* ---- network ----
+ *
+ * For apps with `sandbox: network`. A function makes no sockets itself: the node resolves the name and
+ * connects, when the manifest lists the host and the port, and hands over a connected TCP socket, which
+ * libraries take: SSL_set_fd, redisConnectFd, CURLOPT_OPENSOCKETFUNCTION.
+ *
+ * What goes over it is not part of the transaction: it happens at once, and again when the invocation
+ * runs again. */
+
+/* STEAD_OK and the socket, blocking, yours to close; it may be kept in a global for later invocations of
+ * this process (at most 50 or so at a time). STEAD_UNREACHABLE, with *fd -1, when there is no connection
+ * within `timeout_ms` (0: the time left, at most a minute): no failure, stead_connect_error() says why.
+ * STEAD_NOT_ALLOWED is one. `host` is written as in the manifest, without brackets. */
+STEAD_API enum stead_status stead_connect(struct stead_ctx *ctx, const char *host, uint16_t port,
+                                          uint32_t timeout_ms, int *fd);
+/* Why the last stead_connect of this invocation was unreachable; "" when it was not. */
+STEAD_API const char *stead_connect_error(struct stead_ctx *ctx);
 
 /* ---- memory ---- */
 

@@ -22,6 +22,26 @@ static struct manifest *parsed(const char *text)
     return manifest;
 }
 
+static void mounts_and_network_arrive_in_their_places(void **state)
+{
+    (void)state;
+    struct manifest *manifest = parsed("app: a\n"
+                                       "code: a.so\n"
+                                       "sandbox: network\n"
+                                       "network: {allow: ['db.example.com:5432', '[::1]:6379']}\n"
+                                       "mounts:\n"
+                                       "  - {from: /srv/geo.db, to: /data/geo.db}\n"
+                                       "functions: [{name: f}]\n");
+    assert_int_equal(manifest->sandbox, SANDBOX_NETWORK);
+    assert_int_equal(manifest->network.allow_count, 2);
+    assert_string_equal(manifest->network.allow[1], "[::1]:6379");
+    assert_int_equal(manifest->mount_count, 1);
+    assert_string_equal(manifest->mounts[0].from, "/srv/geo.db");
+    assert_string_equal(manifest->mounts[0].to, "/data/geo.db");
+    assert_int_equal(manifest->mounts[0].line, 6);
+    manifest_destroy(manifest);
+}
+
 static void every_field_arrives_in_its_place(void **state)
 {
     struct manifest *manifest =
@@ -270,7 +290,27 @@ static const struct {
     {FUNCTION "env:\n  - {name: X, value: a}\n  - {name: X, value: b}\n",
      "stead.yaml:7: env[1].name: `X` is set before, by env[0]"},
     {FUNCTION "env: [{name: X}]\n", "stead.yaml:5: env[0].value: is missing"},
-    {FUNCTION "sandbox: loose\n", "stead.yaml:5: sandbox: expected `strict` or `none`, found `loose`"},
+    {FUNCTION "sandbox: loose\n",
+     "stead.yaml:5: sandbox: expected `strict` or `network` or `none`, found `loose`"},
+    {FUNCTION "sandbox: network\n", "stead.yaml:5: sandbox: `network` needs the hosts that may be reached: "
+                                    "network: { allow: [\"host:port\"] }"},
+    {FUNCTION "network: {allow: ['a:1']}\n",
+     "stead.yaml:5: network: is for `sandbox: network`, but sandbox is `strict`"},
+    {FUNCTION "sandbox: network\nnetwork:\n  allow: ['a:1', 'a']\n",
+     "stead.yaml:7: network.allow[1]: expected host:port, as db.example.com:5432 or [::1]:6379, found `a`"},
+    {FUNCTION "sandbox: none\nmounts: [{from: /a, to: /b}]\n",
+     "stead.yaml:6: mounts: is for sandboxes; with `sandbox: none` code reads the machine's files as they "
+     "are"},
+    {FUNCTION "mounts:\n  - {from: geo.db, to: /b}\n",
+     "stead.yaml:6: mounts[0].from: expected an absolute path without `..`, found `geo.db`"},
+    {FUNCTION "mounts:\n  - {from: /, to: /b}\n",
+     "stead.yaml:6: mounts[0].from: expected an absolute path without `..`, found `/`"},
+    {FUNCTION "mounts:\n  - {from: /a, to: /b/../c}\n",
+     "stead.yaml:6: mounts[0].to: expected an absolute path without `..`, found `/b/../c`"},
+    {FUNCTION "mounts:\n  - {from: /a, to: /etc/x}\n",
+     "stead.yaml:6: mounts[0].to: `/etc/x` is a place of the system; take another, as /data"},
+    {FUNCTION "mounts:\n  - {from: /a, to: /d}\n  - {from: /b, to: /d/e}\n",
+     "stead.yaml:7: mounts[1].to: `/d/e` and mounts[0].to lie in each other"},
     /* Routes. */
     {FUNCTION "routes:\n  - {method: FETCH, path: /x, function: f}\n",
      "stead.yaml:6: routes[0].method: expected GET, HEAD, POST, PUT, DELETE, OPTIONS or PATCH, found "
@@ -393,6 +433,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_arrives_in_its_place),
+        cmocka_unit_test(mounts_and_network_arrive_in_their_places),
         cmocka_unit_test(what_is_left_out_gets_its_default),
         cmocka_unit_test(channels_and_subscriptions_get_their_defaults_by_kind),
         cmocka_unit_test(a_large_pool_min_raises_the_default_of_max),

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 // cmocka wants the ones above before it.
 #include <cmocka.h>
@@ -74,7 +77,7 @@ static void a_worker_may_make_the_calls_of_the_list_only(void **state)
 {
     (void)state;
     struct seccomp_filter filter;
-    seccomp_filter_worker(&filter, SELF);
+    seccomp_filter_worker(&filter, SELF, 0);
     assert_int_equal(ask(&filter, SYS_read, 0, 0, 0), allowed);
     assert_int_equal(ask(&filter, SYS_exit_group, 0, 0, 0), allowed);
     assert_int_equal(ask(&filter, SYS_openat, 0, 0, 0), refused);
@@ -88,7 +91,7 @@ static void arguments_are_looked_at(void **state)
 {
     (void)state;
     struct seccomp_filter filter;
-    seccomp_filter_worker(&filter, SELF);
+    seccomp_filter_worker(&filter, SELF, 0);
     assert_int_equal(ask(&filter, SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE), allowed);
     assert_int_equal(ask(&filter, SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC), refused);
     assert_int_equal(ask(&filter, SYS_mprotect, 0, 4096, PROT_NONE), allowed);
@@ -101,6 +104,50 @@ static void arguments_are_looked_at(void **state)
     assert_int_equal(ask(&filter, SYS_fcntl, 1, F_GETFD, 0), allowed);
     assert_int_equal(ask(&filter, SYS_fcntl, 1, F_SETOWN, 0), refused);
     assert_int_equal(ask(&filter, SYS_fcntl, 1, F_DUPFD, 0), refused);
+}
+
+static void who_has_mounts_may_read_but_not_write(void **state)
+{
+    (void)state;
+    struct seccomp_filter filter;
+    seccomp_filter_worker(&filter, SELF, SECCOMP_MOUNTS);
+    assert_int_equal(ask(&filter, SYS_openat, 0, 0, O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NONBLOCK),
+                     allowed);
+    static const int writing[] = {O_WRONLY,           O_RDWR,    O_RDONLY | O_CREAT,
+                                  O_RDONLY | O_TRUNC, O_TMPFILE, O_PATH};
+    for (size_t i = 0; i < sizeof writing / sizeof *writing; i++)
+        assert_int_equal(ask(&filter, SYS_openat, 0, 0, (uint64_t)writing[i]), refused);
+    assert_int_equal(ask(&filter, SYS_getdents64, 0, 0, 0), allowed);
+    assert_int_equal(ask(&filter, SYS_openat2, 0, 0, 0), refused);
+    assert_int_equal(ask(&filter, SYS_recvmsg, 0, 0, 0), refused);
+    assert_int_equal(ask(&filter, SYS_fcntl, 1, F_SETFL, 0), refused);
+}
+
+static void who_has_a_network_may_use_sockets_but_not_make_them(void **state)
+{
+    (void)state;
+    struct seccomp_filter filter;
+    seccomp_filter_worker(&filter, SELF, SECCOMP_NETWORK);
+    static const int made[] = {SYS_socket,  SYS_connect, SYS_bind,  SYS_listen,
+                               SYS_accept4, SYS_sendmsg, SYS_openat};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        assert_int_equal(ask(&filter, made[i], 0, 0, 0), refused);
+    assert_int_equal(ask(&filter, SYS_recvmsg, 0, 0, 0), allowed);
+    assert_int_equal(ask(&filter, SYS_fcntl, 1, F_SETFL, 0), allowed);
+    assert_int_equal(ask(&filter, SYS_fcntl, 1, F_DUPFD, 0), refused);
+    assert_int_equal(ask(&filter, SYS_setsockopt, 5, IPPROTO_TCP, TCP_NODELAY), allowed);
+    assert_int_equal(ask(&filter, SYS_setsockopt, 5, IPPROTO_TCP, TCP_USER_TIMEOUT), allowed);
+    assert_int_equal(ask(&filter, SYS_setsockopt, 5, IPPROTO_TCP, TCP_REPAIR), refused);
+    assert_int_equal(ask(&filter, SYS_setsockopt, 5, SOL_SOCKET, SO_KEEPALIVE), allowed);
+    assert_int_equal(ask(&filter, SYS_setsockopt, 5, SOL_SOCKET, SO_RCVTIMEO), allowed);
+    assert_int_equal(ask(&filter, SYS_setsockopt, 5, SOL_SOCKET, SO_ATTACH_FILTER), refused);
+    assert_int_equal(ask(&filter, SYS_setsockopt, 5, IPPROTO_IP, TCP_NODELAY), refused);
+    static const uint64_t addresses[] = {0, 1, 1ULL << 32};
+    for (size_t i = 0; i < 3; i++)
+    {
+        struct seccomp_data call = {.nr = SYS_sendto, .arch = ARCH, .args = {5, 0, 0, 0, addresses[i]}};
+        assert_int_equal(judge(&filter, &call), i == 0 ? allowed : refused);
+    }
 }
 
 static void a_zygote_may_make_all_but_the_calls_of_the_list(void **state)
@@ -122,7 +169,7 @@ static void calls_of_another_machine_end_the_process(void **state)
 {
     (void)state;
     struct seccomp_filter filters[2];
-    seccomp_filter_worker(&filters[0], SELF);
+    seccomp_filter_worker(&filters[0], SELF, 0);
     seccomp_filter_zygote(&filters[1]);
     for (int i = 0; i < 2; i++)
     {
@@ -141,6 +188,8 @@ static void profiles_have_names(void **state)
     enum sandbox_profile profile = SANDBOX_STRICT;
     assert_true(sandbox_profile_from_name("none", &profile));
     assert_int_equal(profile, SANDBOX_NONE);
+    assert_true(sandbox_profile_from_name("network", &profile));
+    assert_int_equal(profile, SANDBOX_NETWORK);
     assert_true(sandbox_profile_from_name("strict", &profile));
     assert_int_equal(profile, SANDBOX_STRICT);
     assert_false(sandbox_profile_from_name("lax", &profile));
@@ -161,6 +210,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_may_make_the_calls_of_the_list_only),
         cmocka_unit_test(arguments_are_looked_at),
+        cmocka_unit_test(who_has_mounts_may_read_but_not_write),
+        cmocka_unit_test(who_has_a_network_may_use_sockets_but_not_make_them),
         cmocka_unit_test(a_zygote_may_make_all_but_the_calls_of_the_list),
         cmocka_unit_test(calls_of_another_machine_end_the_process),
         cmocka_unit_test(profiles_have_names),

@@ -148,7 +148,13 @@ static void a_setup_survives_the_packet(void **state)
     const char *env[] = {"A=1", "B="};
     struct control_setup sent = {
         .daemon = 4711,
-        .sandbox = {.profile = SANDBOX_NONE, .uid = 5, .gid = 6},
+        .sandbox = {.profile = SANDBOX_NETWORK,
+                    .uid = 5,
+                    .gid = 6,
+                    .mounts = (struct sandbox_mount[]){{"/srv/a", "/a"}, {"/srv/b", "/b"}},
+                    .mount_count = 2,
+                    .allow = (const char *const[]){"db:5432"},
+                    .allow_count = 1},
         .artifact = "bank.so",
         .functions = functions,
         .function_count = 2,
@@ -161,13 +167,20 @@ static void a_setup_survives_the_packet(void **state)
     assert_int_equal(control_setup_encode(&packet, &sent, &err), STATUS_OK);
     assert_int_equal(control_setup_decode(buf_view(&packet), &got, &err), STATUS_OK);
     assert_int_equal(got.daemon, 4711);
-    assert_int_equal(got.sandbox.profile, SANDBOX_NONE);
+    assert_int_equal(got.sandbox.profile, SANDBOX_NETWORK);
     assert_int_equal(got.sandbox.uid, 5);
     assert_string_equal(got.artifact, "bank.so");
     assert_int_equal(got.function_count, 2);
     assert_string_equal(got.functions[1].name, "two");
     assert_int_equal(got.functions[0].memory_bytes, 1 << 20);
     assert_string_equal(got.env[1], "B=");
+    assert_int_equal(got.sandbox.mount_count, 2);
+    assert_string_equal(got.sandbox.mounts[1].from, "/srv/b");
+    assert_string_equal(got.sandbox.mounts[1].to, "/b");
+    assert_int_equal(got.sandbox.allow_count, 1);
+    assert_string_equal(got.sandbox.allow[0], "db:5432");
+    free((void *)got.sandbox.mounts);
+    free((void *)got.sandbox.allow);
     free(got.functions);
     free(got.env);
     for (size_t size = 0; size < packet.size;
