@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "messaging/wire/msgpack.h"
 
-enum { FIELDS = 15 };
+enum { FIELDS = 16 };
 
 void wire_result_encode(struct buf *out, const struct wire_result *message)
 {
@@ -18,6 +18,7 @@ void wire_result_encode(struct buf *out, const struct wire_result *message)
     mp_put_bytes(&to, message->reads);
     mp_put_bytes(&to, message->writes);
     mp_put_bytes(&to, message->effects);
+    mp_put_bytes(&to, message->called);
     mp_put_uint(&to, message->run_us);
     mp_put_uint(&to, message->cpu_us);
     mp_put_uint(&to, message->peak_kib);
@@ -40,6 +41,7 @@ enum status wire_result_decode(struct slice payload, struct wire_result *message
     message->reads = mp_bytes(&from);
     message->writes = mp_bytes(&from);
     message->effects = mp_bytes(&from);
+    message->called = mp_bytes(&from);
     message->run_us = (uint32_t)mp_uint(&from, UINT32_MAX);
     message->cpu_us = (uint32_t)mp_uint(&from, UINT32_MAX);
     message->peak_kib = (uint32_t)mp_uint(&from, UINT32_MAX);

@@ -102,6 +102,7 @@ struct wire_result {
     struct slice reads; /* read set, statestore/kv/write_set.h */
     struct slice writes; /* write set */
     struct slice effects; /* frames of type EFFECT, in the order in which the handler asked for them */
+    struct slice called; /* frames of type EFFECT and kind CALLED: functions that ran inside of this run */
     uint32_t run_us; /* wall time of the handler */
     uint32_t cpu_us;
     uint32_t peak_kib;
@@ -154,7 +155,9 @@ enum wire_effect_kind {
     WIRE_EFFECT_APPEND = 3, /* to durable channel `name` */
     WIRE_EFFECT_PUSH =
         4, /* to the WebSocket connection `name`, or to all of entity `key`; `number` 1: binary */
-    WIRE_EFFECT_KIND_MAX = WIRE_EFFECT_PUSH,
+    /* Not wanted but told: function `name` ran `number` times inside of this run, in `key` us (u64 little endian). */
+    WIRE_EFFECT_CALLED = 5,
+    WIRE_EFFECT_KIND_MAX = WIRE_EFFECT_CALLED,
 };
 
 struct wire_effect {

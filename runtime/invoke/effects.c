@@ -85,6 +85,8 @@ static enum status messages_check(const struct effects_place *place, struct slic
         if (++count > BOUND_EFFECTS_COUNT_MAX)
             return err_set(err, STATUS_EFFECTS_TOO_LARGE, "more than %d sends and messages",
                            BOUND_EFFECTS_COUNT_MAX);
+        if (effect.kind == WIRE_EFFECT_CALLED)
+            return err_set(err, STATUS_FUNCTION_PROTOCOL, "effects: a meter is no effect");
         TRY(effect.kind == WIRE_EFFECT_SEND ? send_check(place, &effect, err) : message_check(&effect, err));
     }
 }

@@ -408,6 +408,26 @@ static struct slice function_name(const struct invocation *invocation)
     return slice_cstr(invocation->function->name);
 }
 
+/* Functions that its worker ran inside of the run: their time is theirs in the counts, and the caller's, which waited, too. */
+static void meter_called(struct invocation *invocation, struct slice called)
+{
+    struct wire_effect one;
+    bool found;
+    for (size_t offset = 0; wire_effect_next(called, &offset, &one, &found, NULL) == STATUS_OK && found;)
+    {
+        const struct invoke_function *function = invoke_version_function(invocation->version, one.name);
+        if (!function || one.kind != WIRE_EFFECT_CALLED || one.key.size != sizeof(uint64_t))
+            return; /* a lie */
+        uint64_t us = 0;
+        for (int i = 7; i >= 0; i--) us = us << 8 | ((const uint8_t *)one.key.data)[i];
+        struct meter_sums usage = {{0}};
+        usage.of[METER_invocations] = one.number < UINT32_MAX ? one.number : UINT32_MAX;
+        usage.of[METER_wall_us] = us < UINT32_MAX ? us : UINT32_MAX;
+        usage.of[METER_cpu_us] = usage.of[METER_wall_us];
+        metering_add(invocation->partition->metering, slice_cstr(function->name), &usage);
+    }
+}
+
 /* What the run itself used: it stays counted also when the run has to be repeated. */
 static void meter_run(struct invocation *invocation, const struct wire_result *result)
 {
@@ -532,6 +552,7 @@ static void run_over(struct invocation *invocation, enum status status, const st
     if (status == STATUS_OK)
     {
         meter_run(invocation, result);
+        meter_called(invocation, result->called);
         output_gate_keep(invocation, result);
         struct effects_place place = {
             .index = invocation->partition->index,

@@ -18,7 +18,7 @@ static struct slice keep(uint8_t **place, struct slice from)
 void output_gate_keep(struct invocation *invocation, const struct wire_result *result)
 {
     size_t bytes = result->body.size + result->reads.size + result->writes.size + result->effects.size +
-                   result->failure.size;
+                   result->called.size + result->failure.size;
     for (size_t i = 0; i < result->headers.count; i++)
         bytes += result->headers.items[i].name.size + result->headers.items[i].value.size;
     buf_reset(&invocation->effects);
@@ -35,6 +35,7 @@ void output_gate_keep(struct invocation *invocation, const struct wire_result *r
     struct slice reads = keep(&place, result->reads);
     struct slice writes = keep(&place, result->writes);
     struct slice effects = keep(&place, result->effects);
+    struct slice called = keep(&place, result->called);
     struct slice failure = keep(&place, result->failure);
     kept->outcome = result->outcome;
     kept->status = result->status;
@@ -45,6 +46,7 @@ void output_gate_keep(struct invocation *invocation, const struct wire_result *r
     kept->reads = reads;
     kept->writes = writes;
     kept->effects = effects;
+    kept->called = called;
     kept->failure = failure;
 }
 

@@ -355,6 +355,18 @@ static const char **env_of(const struct manifest *manifest, struct buf *texts)
     return list;
 }
 
+static struct admission_limits limits_of(const struct manifest *manifest,
+                                         const struct manifest_function *from);
+
+/* Inside of a caller's worker nobody counts: a function with limits that somebody has to count is called in a worker of its
+ * own. With several partitions the entity may be elsewhere. */
+static bool may_run_inside(const struct manifest *manifest, const struct manifest_function *function)
+{
+    struct admission_limits limits = limits_of(manifest, function);
+    return manifest->partitions == 1 && limits.running_max == 0 && limits.rate_per_s == 0 &&
+           limits.body_bytes_max == 0 && limits.reply_bytes_max == 0;
+}
+
 /* What the pool must know of the functions: their workers are shared by the app, so the widest limits count. */
 static enum status deployment_open(struct app *app, uint32_t index, const struct catalog_version *catalog,
                                    struct pool_deployment **deployment, struct err *err)
@@ -376,7 +388,8 @@ static enum status deployment_open(struct app *app, uint32_t index, const struct
     for (size_t i = 0; i < manifest->function_count; i++)
     {
         const struct manifest_function *from = &manifest->functions[i];
-        functions[i] = (struct pool_function){.name = from->name, .memory_mb = from->memory_mb};
+        functions[i] = (struct pool_function){
+            .name = from->name, .memory_mb = from->memory_mb, .inside = may_run_inside(manifest, from)};
         if (from->pool.min > spec.workers_min) spec.workers_min = from->pool.min;
         if (from->pool.idle_ms > spec.idle_ms) spec.idle_ms = from->pool.idle_ms;
         spec.queue_max = sum_u32(spec.queue_max, sum_u32(from->queue, from->concurrency));

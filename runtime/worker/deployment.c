@@ -251,10 +251,12 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
     size_t count = deployment->function_count;
     const char **names = mem_alloc((count + 1) * sizeof *names);
     uint64_t *memory = mem_alloc((count + 1) * sizeof *memory);
+    bool *inside = mem_alloc((count + 1) * sizeof *inside);
     for (size_t i = 0; i < count; i++)
     {
         names[i] = deployment->functions[i].name;
         memory[i] = deployment->functions[i].memory_bytes;
+        inside[i] = deployment->functions[i].inside;
     }
     struct zygote_config config = {
         .loop = deployment->pool->config.loop,
@@ -266,6 +268,7 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
         .functions = names,
         .function_count = count,
         .memory_bytes = memory,
+        .inside = inside,
         .env = (const char *const *)deployment->env,
         .env_count = deployment->env_count,
         .sandbox = deployment->sandbox,
@@ -274,6 +277,7 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
     enum status status = zygote_start(&config, &zygote_handler, deployment, &deployment->zygote, err);
     free(names);
     free(memory);
+    free(inside);
     deployment->zygote_proved = false;
     if (status == STATUS_OK) deployment->stats.zygotes_started++;
     return status;

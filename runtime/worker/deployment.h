@@ -31,6 +31,7 @@ struct pool {
 struct deployment_function {
     char *name;
     uint64_t memory_bytes;
+    bool inside;
     struct policy_mean mean;
 };
 

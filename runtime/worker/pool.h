@@ -73,6 +73,7 @@ void pool_destroy(struct pool *pool);
 struct pool_function {
     const char *name;
     uint32_t memory_mb; /* 0: no limit */
+    bool inside; /* nothing but its worker limits it: a call may run it inside of the caller's */
 };
 
 struct pool_spec {

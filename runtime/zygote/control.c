@@ -100,6 +100,8 @@ enum control_event control_receive(int socket, struct control_message *message, 
 
 /* ---- the first packet: a fixed head, a limit for each function, then zero-terminated texts ---- */
 
+#define INSIDE_BIT (1ULL << 63) /* of a function's limit */
+
 struct setup_head {
     uint32_t version;
     int32_t daemon;
@@ -133,7 +135,11 @@ enum status control_setup_encode(struct buf *packet, const struct control_setup 
     };
     buf_append(packet, slice_make(&head, sizeof head));
     for (size_t i = 0; i < setup->function_count; i++)
-        buf_append(packet, slice_make(&setup->functions[i].memory_bytes, sizeof(uint64_t)));
+    {
+        const struct control_function *function = &setup->functions[i];
+        uint64_t limit = function->memory_bytes | (function->inside ? INSIDE_BIT : 0);
+        buf_append(packet, slice_make(&limit, sizeof limit));
+    }
     append_text(packet, setup->artifact);
     for (size_t i = 0; i < setup->function_count; i++) append_text(packet, setup->functions[i].name);
     for (size_t i = 0; i < setup->env_count; i++) append_text(packet, setup->env[i]);
@@ -189,7 +195,12 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
     read.sandbox.allow = allow;
     read.sandbox.allow_count = head.allow_count;
     for (size_t i = 0; i < read.function_count; i++, offset += sizeof(uint64_t))
-        memcpy(&read.functions[i].memory_bytes, (const char *)packet.data + offset, sizeof(uint64_t));
+    {
+        uint64_t limit;
+        memcpy(&limit, (const char *)packet.data + offset, sizeof limit);
+        read.functions[i].memory_bytes = limit & ~INSIDE_BIT;
+        read.functions[i].inside = (limit & INSIDE_BIT) != 0;
+    }
     bool whole = (read.artifact = next_text(packet, &offset)) != NULL;
     for (size_t i = 0; whole && i < read.function_count; i++)
         whole = (read.functions[i].name = next_text(packet, &offset)) != NULL;

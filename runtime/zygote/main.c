@@ -86,6 +86,18 @@ static stead__handler_fn lookup(void *ctx, struct slice function)
     return self->app->handlers[place - 1];
 }
 
+/* Inside of a caller's worker it has the caller's memory: only one with the same limit may. */
+static stead__handler_fn lookup_inside(void *ctx, struct slice caller, struct slice function)
+{
+    struct worker_self *self = ctx;
+    uintptr_t from = (uintptr_t)map_get(&self->app->functions, caller);
+    uintptr_t to = (uintptr_t)map_get(&self->app->functions, function);
+    const struct control_function *functions = self->app->setup.functions;
+    bool may = from && to && functions[to - 1].inside &&
+               functions[from - 1].memory_bytes == functions[to - 1].memory_bytes;
+    return may ? self->app->handlers[to - 1] : NULL;
+}
+
 /* In the signal handler. Code that does not look at what malloc returned crashes with errno as malloc left it; code that
  * did other things since is recognised by having no room left at all. */
 static void on_fatal(void *ctx, int signal)
@@ -128,6 +140,7 @@ static _Noreturn void become_worker(struct service *service, volatile uint8_t *r
         .broker_fd = broker >= 0 ? WORKER_FD_BROKER : 0,
         .snapshot = service->app.snapshot,
         .lookup = lookup,
+        .lookup_inside = lookup_inside,
         .lookup_ctx = &self,
         .on_fatal = on_fatal,
         .fatal_ctx = &self,

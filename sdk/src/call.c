@@ -4,6 +4,7 @@
 
 #include "runtime/base/bounds.h"
 #include "sdk/src/ctx.h"
+#include "sdk/src/inside.h"
 
 /* ---- effects ---- */
 
@@ -66,6 +67,67 @@ static void take_answer(struct stead_ctx *ctx, const struct wire_answer *from, s
     to->error = from->status == STATUS_OK ? NULL : stead__arena_text(&ctx->arena, from->failure);
 }
 
+/* The result of a run inside of this one, as the node would tell it. */
+static void answer_from(const struct wire_result *result, struct wire_answer *answer)
+{
+    *answer = (struct wire_answer){.http_status = result->http_status, .body = result->body};
+    for (size_t i = 0; i < result->headers.count; i++)
+        if (slice_is(result->headers.items[i].name, "content-type"))
+            answer->type = result->headers.items[i].value;
+    if (result->outcome == WIRE_OUTCOME_OK) return;
+    answer->status = result->outcome == WIRE_OUTCOME_STATUS ? result->status : STATUS_FUNCTION_ERROR;
+    answer->failure = result->failure;
+    if (result->http_status < 400) answer->http_status = (uint32_t)status_http(answer->status);
+}
+
+/* The first call that failed, for the words of the caller's own failure. */
+struct verdict {
+    const struct stead_call *failed;
+    enum status cause;
+};
+
+static void settle(struct stead_ctx *ctx, struct stead_call *call, const struct wire_answer *answer,
+                   struct verdict *verdict)
+{
+    take_answer(ctx, answer, &call->answer);
+    if (answer->status == STATUS_OK || verdict->failed) return;
+    verdict->failed = call;
+    verdict->cause = answer->status;
+}
+
+/* How many of them, from the first on, were done in this worker. */
+static size_t call_inside(struct stead_ctx *ctx, struct stead_call *calls, size_t count,
+                          struct verdict *verdict)
+{
+    if (!stead__inside_worth(ctx, calls, count)) return 0;
+    for (size_t i = 0; i < count; i++)
+    {
+        const struct wire_result *result;
+        struct wire_answer answer;
+        if (!stead__inside_run(ctx, &calls[i], &result)) return i;
+        answer_from(result, &answer);
+        settle(ctx, &calls[i], &answer, verdict);
+    }
+    return count;
+}
+
+static void call_outside(struct stead_ctx *ctx, struct stead_call *calls, size_t count,
+                         struct verdict *verdict)
+{
+    uint32_t first = 0;
+    for (size_t i = 0; i < count; i++)
+    {
+        uint32_t number = ask(ctx, &calls[i]);
+        if (i == 0) first = number;
+    }
+    for (size_t i = 0; i < count; i++)
+    {
+        struct wire_answer answer;
+        ctx->answer(ctx->owner, &answer);
+        settle(ctx, &calls[answer.ask - first], &answer, verdict);
+    }
+}
+
 enum stead_status stead_call_all(struct stead_ctx *ctx, struct stead_call *calls, size_t count)
 {
     static const char name[] = "stead_call_all";
@@ -77,26 +139,13 @@ enum stead_status stead_call_all(struct stead_ctx *ctx, struct stead_call *calls
         enum stead_status status = call_check(ctx, name, calls[i].function, calls[i].entity, calls[i].size);
         if (status != STEAD_OK) return status;
     }
-    if (!ctx->ask)
+    struct verdict verdict = {.failed = NULL};
+    size_t done = call_inside(ctx, calls, count, &verdict);
+    if (done < count && !ctx->ask)
         return stead__fail_text(ctx, name, STATUS_UNSUPPORTED, "there are no other functions here");
-    uint32_t first = 0;
-    for (size_t i = 0; i < count; i++)
-    {
-        uint32_t number = ask(ctx, &calls[i]);
-        if (i == 0) first = number;
-    }
-    const struct stead_call *failed = NULL;
-    enum status cause = STATUS_OK;
-    for (size_t i = 0; i < count; i++)
-    {
-        struct wire_answer answer;
-        ctx->answer(ctx->owner, &answer);
-        struct stead_call *call = &calls[answer.ask - first];
-        take_answer(ctx, &answer, &call->answer);
-        if (answer.status == STATUS_OK || failed) continue;
-        failed = call;
-        cause = answer.status;
-    }
+    if (done < count) call_outside(ctx, calls + done, count - done, &verdict);
+    const struct stead_call *failed = verdict.failed;
+    enum status cause = verdict.cause;
     if (!failed) return STEAD_OK;
     bool refused = cause == STATUS_CALL_CYCLE || cause == STATUS_CALL_TOO_DEEP;
     (void)stead__fail_text(ctx, NULL, refused ? cause : STATUS_CALL_FAILED, "%s%s%s: %s: %s",

@@ -9,6 +9,7 @@
 
 #include "runtime/base/bounds.h"
 #include "runtime/base/check.h"
+#include "sdk/src/inside.h"
 
 enum { BUFFER_BYTES_KEPT = 1 * MIB }; /* a larger buffer is given back after the invocation */
 
@@ -29,6 +30,7 @@ void stead__ctx_fini(struct stead_ctx *ctx)
     buf_fini(&ctx->reads);
     buf_fini(&ctx->writes);
     buf_fini(&ctx->effects);
+    stead__inside_fini(ctx);
     buf_fini(&ctx->key);
     buf_fini(&ctx->scratch);
 }
@@ -137,6 +139,7 @@ void stead__ctx_run(struct stead_ctx *ctx, const struct wire_invoke *invoke, ste
     result->id = invoke->id;
     result->status = STATUS_OK;
     result->failure = result->body = result->reads = result->writes = result->effects = SLICE_EMPTY;
+    result->called = stead__inside_called(ctx);
     result->headers.count = 0;
     result->cpu_us = result->peak_kib = 0;
     result->rows_read = ctx->rows_read;
@@ -148,6 +151,7 @@ void stead__ctx_run(struct stead_ctx *ctx, const struct wire_invoke *invoke, ste
     if (invoke->validate || result->writes.size > 0 || result->effects.size > 0)
     {
         stead__view_encode_reads(&ctx->view, &ctx->reads);
+        buf_append(&ctx->reads, buf_view(&ctx->inside_state.reads));
         result->reads = buf_view(&ctx->reads);
     }
     stead__view_end(&ctx->view, ok);
@@ -169,6 +173,7 @@ void stead__ctx_reset(struct stead_ctx *ctx)
     reset_buffer(&ctx->reads);
     reset_buffer(&ctx->writes);
     reset_buffer(&ctx->effects);
+    stead__inside_reset(ctx);
     reset_buffer(&ctx->scratch);
     ctx->invoke = NULL;
 }

@@ -47,6 +47,17 @@ struct stead__failure {
     char text[ERR_TEXT_MAX];
 };
 
+/* See inside.h. */
+struct stead__inside {
+    struct stead_ctx *inner; /* for runs inside of this one; NULL before the first */
+    struct stead__inner *self; /* when this is such a one itself; else NULL */
+    struct stead__habit *habits; /* of the outermost: what is known of the functions that it called */
+    size_t habits_count;
+    struct buf reads; /* encoded, of the runs inside of this one */
+    struct buf called; /* frames of kind CALLED */
+    uint32_t runs; /* inside of the present run of the outermost */
+};
+
 struct stead_ctx {
     /* Set by the owner after init. */
     struct clock *clock;
@@ -55,6 +66,8 @@ struct stead_ctx {
     uint32_t (*ask)(void *owner, struct wire_ask *ask);
     /* Waits for the next answer; its slices live until the next call. NULL like `ask`: there is nobody to ask. */
     void (*answer)(void *owner, struct wire_answer *answer);
+    /* The handler of a function that may run here and now, inside of this run; NULL when it has to be asked for. */
+    stead__handler_fn (*inside)(void *owner, struct slice function);
     void *owner;
     int broker_fd; /* 0: none */
 
@@ -66,6 +79,7 @@ struct stead_ctx {
     struct buf writes;
     struct buf effects; /* frames of type EFFECT */
     uint32_t effects_count;
+    struct stead__inside inside_state;
     struct buf key; /* scratch of one call */
     struct buf scratch;
 

@@ -250,6 +250,15 @@ static void on_answer(void *owner, struct wire_answer *answer)
     worker->answers_due--;
 }
 
+/* After an answer the world may have moved on from the snapshot of this run: what is called then has to see that. */
+static stead__handler_fn on_inside(void *owner, struct slice function)
+{
+    struct worker *worker = owner;
+    const struct stead__worker_config *config = worker->config;
+    if (!config->lookup_inside || worker->asks > 0 || worker->invoke.follows) return NULL;
+    return config->lookup_inside(config->lookup_ctx, worker->invoke.function, function);
+}
+
 /* What came while the handler waited is what comes next. */
 static void open_mail(struct worker *worker)
 {
@@ -384,6 +393,7 @@ static void start(struct worker *worker, const struct stead__worker_config *conf
     worker->ctx.log = on_log;
     worker->ctx.ask = on_ask;
     worker->ctx.answer = on_answer;
+    worker->ctx.inside = on_inside;
     the_worker = worker;
     catch_signals(worker);
     CHECK(atexit(send_finished) == 0);

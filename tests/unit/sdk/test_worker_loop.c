@@ -85,6 +85,61 @@ STEAD_FUNCTION(spin)
     return stead_reply_bytes(ctx, stead_alloc(ctx, 100000), 100000);
 }
 
+STEAD_FUNCTION(reads)
+{
+    return stead_reply(ctx, "%lld for %s as %s", (long long)stead_get_i64(ctx, "n", 0), stead_entity(ctx),
+                       stead_origin(ctx));
+}
+
+STEAD_FUNCTION(reads_through)
+{
+    struct stead_answer answer;
+    if (stead_call(ctx, "reads", "e", NULL, 0, &answer) != STEAD_OK) return STEAD_CALL_FAILED;
+    return stead_reply(ctx, "%.*s, %s", STEAD_FMT(answer.body), answer.content_type);
+}
+
+STEAD_FUNCTION(reads_deep)
+{
+    struct stead_answer answer;
+    stead_put_i64(ctx, "seen", 1); /* which those inside do not see */
+    if (stead_call(ctx, "reads_through", "x", NULL, 0, &answer) != STEAD_OK) return STEAD_CALL_FAILED;
+    return stead_reply(ctx, "%.*s", STEAD_FMT(answer.body));
+}
+
+STEAD_FUNCTION(writes_through)
+{
+    struct stead_answer answer;
+    if (stead_call(ctx, "count", "e", "up", 2, &answer) != STEAD_OK) return STEAD_CALL_FAILED;
+    return stead_reply(ctx, "%.*s", STEAD_FMT(answer.body));
+}
+
+STEAD_FUNCTION(rejects)
+{
+    return stead_reject(ctx, 404, "no such thing");
+}
+
+STEAD_FUNCTION(forgives)
+{
+    struct stead_answer answer;
+    enum stead_status status = stead_call(ctx, "rejects", STEAD_APP, NULL, 0, &answer);
+    stead_failure_clear(ctx);
+    return stead_reply(ctx, "%d %d %s", status == STEAD_CALL_FAILED, answer.http_status, answer.error);
+}
+
+STEAD_FUNCTION(calls_two)
+{
+    struct stead_call calls[] = {{.function = "far", .entity = "a"}, {.function = "far", .entity = "b"}};
+    if (stead_call_all(ctx, calls, 2) != STEAD_OK) return STEAD_CALL_FAILED;
+    return stead_reply(ctx, "%.*s %.*s", STEAD_FMT(calls[0].answer.body), STEAD_FMT(calls[1].answer.body));
+}
+
+STEAD_FUNCTION(sends)
+{
+    stead_send(ctx, "count", "far", "hello", 5);
+    stead_send_at(ctx, 12345, "count", STEAD_APP, NULL, 0);
+    return STEAD_OK;
+}
+
 static stead__handler_fn lookup(void *ctx, struct slice function)
 {
     static const struct {
@@ -100,10 +155,23 @@ static stead__handler_fn lookup(void *ctx, struct slice function)
         {"overrun_stack", stead_fn_overrun_stack},
         {"exhaust", stead_fn_exhaust},
         {"spin", stead_fn_spin},
+        {"reads", stead_fn_reads},
+        {"reads_through", stead_fn_reads_through},
+        {"reads_deep", stead_fn_reads_deep},
+        {"writes_through", stead_fn_writes_through},
+        {"rejects", stead_fn_rejects},
+        {"forgives", stead_fn_forgives},
+        {"calls_two", stead_fn_calls_two},
+        {"sends", stead_fn_sends},
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (slice_is(function, all[i].name)) return all[i].handler;
     return NULL;
+}
+
+static stead__handler_fn lookup_inside(void *ctx, struct slice caller, struct slice function)
+{
+    return lookup(ctx, function);
 }
 
 /* ---- fixture: the daemon's side ---- */
@@ -140,6 +208,7 @@ static void start_worker(struct daemon_side *side)
         struct stead__worker_config config = {.link_fd = pair[1],
                                               .snapshot = side->snapshot,
                                               .lookup = lookup,
+                                              .lookup_inside = lookup_inside,
                                               .on_fatal = on_fatal,
                                               .fatal_ctx = &words[1]};
         _exit(stead__worker_run(&config));
@@ -487,6 +556,156 @@ static void what_is_no_frame_ends_the_worker(void **state)
     assert_int_equal(WEXITSTATUS(status), 1);
 }
 
+static void expect_ask(struct daemon_side *side, struct wire_ask *ask)
+{
+    struct err err = ERR_INIT;
+    if (wire_ask_decode(next_frame(side), ask, &err) != STATUS_OK) fail_msg("%s", err_text(&err));
+}
+
+static void answer(struct daemon_side *side, const struct wire_ask *ask, const char *body)
+{
+    wire_answer_encode(&side->out,
+                       &(struct wire_answer){.id = ask->id, .ask = ask->ask, .body = slice_cstr(body)});
+}
+
+static void a_function_that_only_reads_runs_inside_of_its_caller(void **state)
+{
+    struct daemon_side *side = *state;
+    fx_store_put(&side->store, "e", "n", "41");
+    call(side, 1, "reads_through"); /* no ASK comes before its result */
+    assert_body(side, "41 for e as call, text/plain; charset=utf-8");
+    struct wire_effect called;
+    size_t offset = 0;
+    bool found;
+    assert_int_equal(wire_effect_next(side->result.called, &offset, &called, &found, NULL), STATUS_OK);
+    assert_true(found && called.kind == WIRE_EFFECT_CALLED && called.number == 1);
+    assert_true(slice_is(called.name, "reads"));
+}
+
+static void what_was_read_inside_counts_as_read_by_who_writes(void **state)
+{
+    struct daemon_side *side = *state;
+    fx_store_put(&side->store, "e", "n", "41");
+    call(side, 1, "reads_deep"); /* two levels */
+    assert_body(side, "41 for e as call, text/plain; charset=utf-8");
+    struct buf key = BUF_INIT;
+    assert_int_equal(keyspace_row(&key, SLICE("e"), SLICE("n"), NULL), STATUS_OK);
+    struct read_entry read;
+    bool found = false;
+    assert_int_equal(read_set_check(side->result.reads, SPACE_ROWS, NULL), STATUS_OK);
+    for (size_t offset = 0; read_set_next(side->result.reads, &offset, &read);)
+        found |= slice_equal(read.low, buf_view(&key));
+    assert_true(found);
+    buf_fini(&key);
+}
+
+static void a_function_that_writes_is_asked_for_and_nothing_of_a_first_try_is_left(void **state)
+{
+    struct daemon_side *side = *state;
+    for (uint64_t id = 1; id <= 2; id++)
+    {
+        queue(side, id, "writes_through");
+        send_queued(side);
+        struct wire_ask ask;
+        expect_ask(side, &ask);
+        assert_int_equal(ask.id, id);
+        assert_int_equal(ask.kind, WIRE_ASK_CALL);
+        assert_true(slice_is(ask.name, "count") && slice_is(ask.key, "e") && slice_is(ask.body, "up"));
+        answer(side, &ask, "7");
+        send_queued(side);
+        expect_result(side, id);
+        assert_body(side, "7");
+        assert_int_equal(side->result.writes.size, 0);
+        assert_int_equal(side->result.called.size, 0);
+    }
+}
+
+static void a_rejection_of_what_was_called_can_be_forgiven(void **state)
+{
+    struct daemon_side *side = *state;
+    call(side, 1, "forgives");
+    assert_body(side, "1 404 no such thing");
+}
+
+static void answers_may_come_in_any_order(void **state)
+{
+    struct daemon_side *side = *state;
+    queue(side, 1, "calls_two");
+    send_queued(side);
+    struct wire_ask a, b;
+    expect_ask(side, &a);
+    assert_true(slice_is(a.key, "a"));
+    a.body = SLICE_EMPTY;
+    expect_ask(side, &b);
+    assert_int_equal(b.ask, a.ask + 1);
+    answer(side, &b, "second");
+    answer(side, &a, "first");
+    send_queued(side);
+    expect_result(side, 1);
+    assert_body(side, "first second");
+}
+
+static void what_is_behind_one_that_asks_is_dropped_until_its_last_answer(void **state)
+{
+    struct daemon_side *side = *state;
+    queue(side, 1, "calls_two");
+    queue(side, 2, "hello"); /* behind it in the same packet */
+    send_queued(side);
+    struct wire_ask a, b;
+    expect_ask(side, &a);
+    expect_ask(side, &b);
+    answer(side, &a, "one");
+    queue(side, 3, "hello"); /* between the answers */
+    answer(side, &b, "two");
+    queue(side, 4, "hello"); /* behind the last one: this one counts */
+    send_queued(side);
+    expect_result(side, 1);
+    assert_body(side, "one two");
+    expect_result(side, 4);
+    assert_body(side, "hello e\n");
+    call(side, 5, "hello");
+}
+
+static void a_frame_that_had_begun_behind_one_that_asks_is_read_on(void **state)
+{
+    struct daemon_side *side = *state;
+    queue(side, 1, "calls_two");
+    size_t first = side->out.size;
+    queue(side, 2, "hello");
+    size_t cut = first + (side->out.size - first) / 2;
+    struct buf rest = BUF_INIT;
+    buf_append(&rest, slice_make(side->out.data + cut, side->out.size - cut));
+    side->out.size = cut;
+    send_queued(side);
+    struct wire_ask a, b;
+    expect_ask(side, &a);
+    expect_ask(side, &b);
+    buf_append(&side->out, buf_view(&rest));
+    answer(side, &a, "one");
+    answer(side, &b, "two");
+    send_queued(side);
+    expect_result(side, 1);
+    assert_body(side, "one two");
+    call(side, 3, "hello");
+    buf_fini(&rest);
+}
+
+static void sends_leave_with_the_result(void **state)
+{
+    struct daemon_side *side = *state;
+    call(side, 1, "sends");
+    struct wire_effect send;
+    size_t offset = 0;
+    bool found;
+    assert_int_equal(wire_effect_next(side->result.effects, &offset, &send, &found, NULL), STATUS_OK);
+    assert_true(found && send.kind == WIRE_EFFECT_SEND && send.number == 0);
+    assert_true(slice_is(send.name, "count") && slice_is(send.key, "far") && slice_is(send.body, "hello"));
+    assert_int_equal(wire_effect_next(side->result.effects, &offset, &send, &found, NULL), STATUS_OK);
+    assert_true(found && send.number == 12345 && send.key.size == 0);
+    assert_int_equal(wire_effect_next(side->result.effects, &offset, &send, &found, NULL), STATUS_OK);
+    assert_false(found);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -507,6 +726,14 @@ int main(void)
         TEST(a_frame_without_meta_reads_the_snapshot_of_the_one_before),
         TEST(the_end_of_the_link_ends_the_worker),
         TEST(what_is_no_frame_ends_the_worker),
+        TEST(a_function_that_only_reads_runs_inside_of_its_caller),
+        TEST(what_was_read_inside_counts_as_read_by_who_writes),
+        TEST(a_function_that_writes_is_asked_for_and_nothing_of_a_first_try_is_left),
+        TEST(a_rejection_of_what_was_called_can_be_forgiven),
+        TEST(answers_may_come_in_any_order),
+        TEST(what_is_behind_one_that_asks_is_dropped_until_its_last_answer),
+        TEST(a_frame_that_had_begun_behind_one_that_asks_is_read_on),
+        TEST(sends_leave_with_the_result),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

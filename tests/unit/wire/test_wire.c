@@ -60,6 +60,7 @@ static struct wire_result *example_result(void)
         .reads = SLICE("reads\0"),
         .writes = SLICE("writes\0"),
         .effects = SLICE("effects\0"),
+        .called = SLICE("called\0"),
         .run_us = 1,
         .cpu_us = 2,
         .peak_kib = 3,
@@ -277,6 +278,7 @@ static void a_result_arrives_as_it_was_sent(void **state)
     assert_slice(got.reads, sent->reads);
     assert_slice(got.writes, sent->writes);
     assert_slice(got.effects, sent->effects);
+    assert_slice(got.called, sent->called);
     buf_fini(&out);
 }
 

@@ -1,0 +1,23 @@
+/* inside.h - calls that need no other process: a function that only reads runs inside of its caller's run. */
+// SPDX-License-Identifier: Apache-2.0
+//
+// The fastest way to another process is not to go there. Functions of one app share their code and their trust, so a worker
+// can run the handler that its own handler calls: on the same snapshot, with nothing of the caller's uncommitted writes, and with
+// what it read added to what the caller read. That is right as long as it only reads. Once it writes, sends or asks for
+// anything, its run is dropped unseen (handlers may run again, that is their contract), the call is made through the node, and
+// this function is not tried here again. After the first answer from the node nothing runs inside any more: the snapshot would be
+// older than what the caller has heard.
+#pragma once
+
+#include "sdk/src/ctx.h"
+
+/* True when it ran here: *result is its result, until the next run inside of `ctx`. */
+bool stead__inside_run(struct stead_ctx *ctx, const struct stead_call *call,
+                       const struct wire_result **result);
+/* True when all of these are known to be so short that one after another here is faster than all at once elsewhere. */
+bool stead__inside_worth(struct stead_ctx *ctx, const struct stead_call *calls, size_t count);
+
+/* For ctx.c: what ran inside of the run that ends, and the end of runs and of the context. */
+struct slice stead__inside_called(struct stead_ctx *ctx);
+void stead__inside_reset(struct stead_ctx *ctx);
+void stead__inside_fini(struct stead_ctx *ctx);
