@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/sandbox/broker.h"
 #include "sdk/src/ctx.h"
+#include "sdk/src/inside.h"
 
 enum stead_status stead_connect(struct stead_ctx *ctx, const char *host, uint16_t port, uint32_t timeout_ms,
                                 int *fd)
@@ -10,6 +11,8 @@ enum stead_status stead_connect(struct stead_ctx *ctx, const char *host, uint16_
     ctx->texts.connect_error = NULL;
     uint32_t left_ms = stead_time_left_ms(ctx);
     if (timeout_ms == 0 || timeout_ms > left_ms) timeout_ms = left_ms;
+    if (stead__inside_leave(ctx))
+        return stead__fail_text(ctx, "stead_connect", STATUS_UNSUPPORTED, "this run is repeated elsewhere");
     if (!ctx->broker_fd)
         return stead__fail_text(
             ctx, "stead_connect", STATUS_PERMISSION_DENIED,

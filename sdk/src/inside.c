@@ -185,6 +185,13 @@ bool stead__inside_run(struct stead_ctx *ctx, const struct stead_call *call,
     return true;
 }
 
+bool stead__inside_leave(struct stead_ctx *ctx)
+{
+    if (!ctx->inside_state.self) return false;
+    ctx->inside_state.self->acts = true;
+    return true;
+}
+
 /* ---- ends ---- */
 
 struct slice stead__inside_called(struct stead_ctx *ctx)

@@ -17,6 +17,9 @@ bool stead__inside_run(struct stead_ctx *ctx, const struct stead_call *call,
 /* True when all of these are known to be so short that one after another here is faster than all at once elsewhere. */
 bool stead__inside_worth(struct stead_ctx *ctx, const struct stead_call *calls, size_t count);
 
+/* For calls that only a run of its own may make: true when `ctx` is inside of another run, which then is repeated elsewhere. */
+bool stead__inside_leave(struct stead_ctx *ctx);
+
 /* For ctx.c: what ran inside of the run that ends, and the end of runs and of the context. */
 struct slice stead__inside_called(struct stead_ctx *ctx);
 void stead__inside_reset(struct stead_ctx *ctx);
