@@ -95,14 +95,18 @@ static void remove_in(const char *dir, const char *name)
     free(path);
 }
 
-static enum status write_at(int fd, struct slice bytes, uint64_t offset, struct err *err)
+static enum status write_at(int fd, const char *name, struct slice bytes, uint64_t offset, struct err *err)
 {
     const uint8_t *at = bytes.data;
     while (bytes.size > 0)
     {
         ssize_t wrote = pwrite(fd, at, bytes.size, (off_t)offset);
         if (wrote < 0 && errno == EINTR) continue;
-        if (wrote <= 0) return disk_failed(err, wrote < 0 ? errno : ENOSPC, "write");
+        if (wrote <= 0)
+        {
+            enum status status = disk_failed(err, wrote < 0 ? errno : ENOSPC, "write");
+            return err_wrap(err, status, "%s: offset %llu", name, (unsigned long long)offset);
+        }
         at += wrote;
         offset += (uint64_t)wrote;
         bytes.size -= (size_t)wrote;
@@ -212,7 +216,7 @@ static enum status manifest_write(const char *dir, const struct manifest *manife
     TRY(open_in(dir, "backup.new", O_WRONLY | O_CREAT | O_TRUNC, &fd, err));
     uint8_t bytes[MANIFEST_BYTES];
     manifest_encode(bytes, manifest);
-    enum status status = write_at(fd, slice_make(bytes, sizeof bytes), 0, err);
+    enum status status = write_at(fd, "backup", slice_make(bytes, sizeof bytes), 0, err);
     if (status == STATUS_OK) status = sync_fd(fd, "backup.new", err);
     close(fd);
     if (status != STATUS_OK) return status;
@@ -274,7 +278,7 @@ static enum status copy_stream(int from, int to, const char *name, struct store_
         ssize_t got = read_block(from, block);
         if (got < 0) status = err_errno(err, STATUS_IO, errno, "%s: read", name);
         if (got <= 0) break;
-        status = write_at(to, slice_make(block, (size_t)got), *bytes, err);
+        status = write_at(to, "data.mdb", slice_make(block, (size_t)got), *bytes, err);
         if (status != STATUS_OK) break;
         *checksum = fold(*checksum, slice_make(block, (size_t)got));
         *bytes += (uint64_t)got;
@@ -352,7 +356,7 @@ static enum status copy_entry(void *ctx, const struct log_entry *entry, struct e
     log_record_begin(&copy->record);
     buf_append(&copy->record, entry->body);
     uint64_t checksum = log_record_seal(&copy->record, entry, BACKUP_SALT, manifest->log_checksum);
-    TRY(write_at(copy->fd, buf_view(&copy->record), manifest->log_bytes, err));
+    TRY(write_at(copy->fd, "log.records", buf_view(&copy->record), manifest->log_bytes, err));
     manifest->log_checksum = checksum;
     manifest->log_bytes += copy->record.size;
     manifest->last_seq = log_entry_last(entry);

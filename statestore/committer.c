@@ -146,27 +146,49 @@ static void fail_batch(struct store *store, struct batch *batch, uint64_t applie
     validate_undo(&store->committer.validate, applied_seq);
 }
 
+static void wake_loop(struct store *store)
+{
+    if (store->config.wake) store->config.wake(store->config.wake_ctx);
+}
+
 void store_health_lose(struct store *store, enum status status, const struct err *err)
 {
     if (status == STATUS_STORE_FULL || status == STATUS_READ_ONLY) return;
     pthread_mutex_lock(&store->lock);
-    if (store->health == STATUS_OK)
+    bool news = store->health == STATUS_OK;
+    if (news)
     {
         store->health = status;
         (void)err_set(&store->health_err, status, "%s", err_text(err));
+        pins_fall_back(&store->pins);
         pthread_cond_signal(&store->chores); /* the checkpointer marks the data file */
     }
     pthread_mutex_unlock(&store->lock);
+    if (news) wake_loop(store); /* its owner asks for the store's health */
 }
 
 /* ---- one batch ---- */
 
+/* Whoever writes to a store that takes no writes is told that, not a conflict with what was lost. */
+static bool is_refused(struct batch *batch)
+{
+    bool any = false;
+    LIST_FOREACH(link, &batch->commits)
+    {
+        struct store_commit *commit = CONTAINER_OF(link, struct store_commit, link);
+        if (!has_writes(commit)) continue;
+        commit->status = STATUS_OK; /* until the whole batch fails */
+        any = true;
+    }
+    return any;
+}
+
 static void commit_batch(struct store *store, struct batch *batch, uint64_t applied_seq)
 {
     decide_all(store, batch, applied_seq);
-    if (batch->first_seq == 0) return;
     struct err err = ERR_INIT;
     enum status status = store_health(store, &err);
+    if (status == STATUS_OK ? batch->first_seq == 0 : !is_refused(batch)) return;
     if (status == STATUS_OK)
     {
         status = write_batch(store, batch, &err);
@@ -177,11 +199,8 @@ static void commit_batch(struct store *store, struct batch *batch, uint64_t appl
         fail_batch(store, batch, applied_seq, status, &err);
         return;
     }
-    struct kv_snapshot *snapshot;
-    status = store->kv->ops->snapshot_open(store->kv, &snapshot, &err);
-    if (status == STATUS_OK)
-        pins_advance(&store->pins, snapshot, batch->last_seq);
-    else
+    status = store->kv->ops->snapshot_open(store->kv, &store->committer.applied, &err);
+    if (status != STATUS_OK)
         store_health_lose(store, status, &err); /* committed, yet nobody can read it: take no more on top */
 }
 
@@ -197,11 +216,6 @@ static void count(struct store_stats *stats, const struct batch *batch)
     stats->batches += batch->first_seq > 0;
 }
 
-static void wake_loop(struct store *store)
-{
-    if (store->config.wake) store->config.wake(store->config.wake_ctx);
-}
-
 /* Raises the durable horizon: what the log has synced, as far as it is applied. Without a log commits are durable at
  * once. */
 static void raise_durable_locked(struct store *store)
@@ -209,13 +223,19 @@ static void raise_durable_locked(struct store *store)
     bool at_once = !store->log || (store->config.sabotage & STORE_SABOTAGE_GATE);
     uint64_t limit = at_once ? store->applied_seq : store->log_durable;
     uint64_t durable = limit < store->applied_seq ? limit : store->applied_seq;
-    if (durable > store->durable_seq) store->durable_seq = durable;
+    if (durable > store->durable_seq)
+    {
+        store->durable_seq = durable;
+        pins_durable(&store->pins, durable);
+    }
     if (store->durable_seq == store->applied_seq) store->relaxed_since_ns = 0;
 }
 
 static void publish_locked(struct store *store, struct batch *batch)
 {
     count(&store->stats, batch);
+    if (store->committer.applied) pins_advance(&store->pins, store->committer.applied, batch->last_seq);
+    store->committer.applied = NULL;
     store->applied_seq = batch->last_seq;
     if (!store->log && batch->first_seq > 0) store->stats.syncs++;
     list_push_back(&store->published, &batch->link);
@@ -231,6 +251,7 @@ static void publish_locked(struct store *store, struct batch *batch)
 static void sync_locked(struct store *store)
 {
     store->syncing = true;
+    pins_sync_begin(&store->pins);
     pthread_mutex_unlock(&store->lock);
     struct err err = ERR_INIT;
     uint64_t durable = 0;
@@ -241,6 +262,7 @@ static void sync_locked(struct store *store)
     store->stats.syncs++;
     if (status == STATUS_OK && durable > store->log_durable) store->log_durable = durable;
     raise_durable_locked(store);
+    pins_sync_end(&store->pins);
     pthread_cond_broadcast(&store->synced);
     pthread_mutex_unlock(&store->lock);
     wake_loop(store);

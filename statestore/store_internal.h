@@ -20,6 +20,7 @@ struct committer {
     struct validate validate;
     uint64_t seq; /* last sequence number given to a commit of the batch at work */
     struct buf record; /* of the log */
+    struct kv_snapshot *applied; /* of the batch at work, until it is published; NULL: it changed nothing */
 };
 
 /* Belongs to whoever holds `checkpoint_lock`. */

@@ -16,6 +16,7 @@
 #include "runtime/catalog/artifact.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
+#include "runtime/node/store_words.h"
 #include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
 #include "runtime/trigger/outbox.h"
@@ -47,6 +48,7 @@ struct part {
     struct loop_task reap; /* posted by the committer */
     struct invoke_partition *partition;
     struct outbox_part *outbox;
+    bool failure_said; /* in the log, that its store takes no writes */
 };
 
 struct app {
@@ -97,10 +99,22 @@ struct apps *apps_create(const struct apps_config *config)
 
 /* ---- state ---- */
 
+static void part_name(const struct part *part, struct buf *name)
+{
+    buf_reset(name);
+    buf_printf(name, "apps/%s/p%u", part->app->name, (unsigned)(part - part->app->parts));
+}
+
 static void on_reap(struct loop_task *task, void *ctx)
 {
     struct part *part = ctx;
-    if (part->store) store_reap(part->store);
+    if (!part->store) return;
+    store_reap(part->store);
+    if (part->failure_said || store_health(part->store, NULL) == STATUS_OK) return;
+    struct buf name = BUF_INIT;
+    part_name(part, &name);
+    store_words_health(part->store, buf_cstr(&name), &part->failure_said);
+    buf_fini(&name);
 }
 
 static void on_store_wake(void *ctx)
@@ -162,6 +176,10 @@ static enum status part_open(struct app *app, uint32_t index, const char *app_di
     enum status status = store_open(&part->store, &config, err);
     buf_fini(&path);
     if (status != STATUS_OK) return err_wrap(err, status, "partition %u", index);
+    struct buf name = BUF_INIT;
+    part_name(part, &name);
+    store_words_opened(part->store, buf_cstr(&name));
+    buf_fini(&name);
     part->partition = invoke_partition_open(app->apps->config.engine, part->store, index, app->partitions);
     part->outbox = outbox_open(app->apps->config.outbox, app->name, part->partition);
     return STATUS_OK;

@@ -24,6 +24,7 @@
 #include "runtime/loop/loop.h"
 #include "runtime/node/apps.h"
 #include "runtime/node/ports.h"
+#include "runtime/node/store_words.h"
 #include "runtime/node/usage.h"
 #include "runtime/observe/fnlog.h"
 #include "runtime/observe/metrics.h"
@@ -41,6 +42,7 @@ struct node {
 
     struct store *system; /* what the daemon must remember */
     struct loop_task system_reap;
+    bool system_failure_said; /* in the log, that it takes no writes */
     struct catalog *catalog;
     struct deployer *deployer;
 
@@ -66,6 +68,7 @@ static void on_system_reap(struct loop_task *task, void *ctx)
 {
     struct node *node = ctx;
     store_reap(node->system);
+    store_words_health(node->system, "system", &node->system_failure_said);
 }
 
 static void on_system_wake(void *ctx)
@@ -284,6 +287,7 @@ static enum status open_system(struct node *node, struct err *err)
     enum status status = store_open(&node->system, &config, err);
     buf_fini(&path);
     if (status != STATUS_OK) return err_wrap(err, status, "system store");
+    store_words_opened(node->system, "system");
 
     node->catalog = catalog_create();
     struct store_snapshot *snapshot = store_snapshot_take(node->system);

@@ -90,6 +90,23 @@ class DiskFull(Case):
             self.assert_kept(node, kept, name)
         self.assert_ok(node.post("/faults/store/after", b"x" * 60000))
 
+    def test_a_backup_to_a_full_disk_is_told_and_is_none(self):
+        node = self.make_node()
+        node.deploy(faults_app(self.dir / "app"))
+        for i in range(20):
+            self.assert_ok(node.post(f"/faults/store/k{i}", b"x" * 60000))
+        self.fill()
+        filler = self.disk / "filler"
+        os.truncate(filler, filler.stat().st_size - (400 << 10))  # so that it begins and does not end
+        result = node.cli("backup", self.disk / "backup", check=False)
+        self.assertEqual(1, result.code, result)
+        self.assertIn(str(self.disk / "backup"), result.err)
+        self.assertIn("No space left on device", result.err)
+        self.assertFalse((self.disk / "backup" / "backup.json").exists())  # what restore asks for
+        filler.unlink()
+        node.cli("backup", self.disk / "backup")
+        self.assert_ok(node.post("/faults/store/after", b"x"))
+
     def assert_ok_or_full(self, node, i, kept):
         reply = node.post(f"/faults/add/n{i}")
         if reply.status == 200:

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "runtime/base/bounds.h"
+#include "runtime/base/hash.h"
 #include "statestore/recover.h"
 #include "tests/unit/statestore/fx_store.h"
 
@@ -193,6 +194,26 @@ static void test_a_checkpoint_slot_that_went_bad_later_is_noticed_by_the_log(voi
     fx_store_fini(&fx);
 }
 
+static void test_a_checkpoint_of_a_newer_format_is_refused(void **state)
+{
+    struct fx_store fx;
+    fx_store_init(&fx);
+    die_after(&fx, 4, true);
+    uint8_t slot[CHECKPOINT_SLOT_BYTES];
+    char path[200];
+    file_path(&fx, "checkpoint", path);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, slot, sizeof slot, 0), sizeof slot);
+    slot[4]++; /* the version */
+    uint64_t checksum = hash_stable(slice_make(slot, 200));
+    memcpy(slot + 200, &checksum, sizeof checksum);
+    assert_int_equal(pwrite(fd, slot, sizeof slot, 0), sizeof slot);
+    close(fd);
+    assert_refused(&fx, STATUS_STORE_FORMAT,
+                   "checkpoint: offset 4: checkpoint format 2, this program reads 1");
+    fx_store_fini(&fx);
+}
+
 static void test_a_missing_checkpoint_file_is_refused(void **state)
 {
     struct fx_store fx;
@@ -362,6 +383,34 @@ static void test_a_failed_log_sync_ends_writing_and_is_never_repeated(void **sta
     }
 }
 
+static void test_after_a_failed_sync_what_is_durable_is_read_and_nothing_else(void **state)
+{
+    struct store_fault fault = {.count = 1, .status = STATUS_STORE_IO};
+    struct fx_store fx;
+    fx_store_init(&fx);
+    fx.config.fault = &fault;
+    fx_store_open(&fx);
+    for (int i = 1; i <= 20; i++) assert_int_equal(fx_put(&fx, "a", "durable"), STATUS_OK);
+    atomic_store(&fault.mask, STORE_FAULT_LOG_SYNC);
+    assert_int_equal(fx_put(&fx, "a", "lost"), STATUS_STORE_IO);
+    assert_int_equal(store_applied_seq(fx.store), 21);
+    struct store_snapshot *snapshot = store_snapshot_take(fx.store);
+    assert_int_equal(store_snapshot_seq(snapshot), 20);
+    assert_string_equal(fx_get(snapshot, "a"), "durable");
+    struct store_waiter waiter = {.seq = store_snapshot_seq(snapshot)};
+    assert_true(store_wait_durable(fx.store, &waiter));
+    struct fx_commit commit; /* read before what was lost: no conflict with it, it is told the truth */
+    fx_commit_init(&commit, store_snapshot_seq(snapshot));
+    fx_commit_read(&commit, "a");
+    fx_commit_put(&commit, "a", "more");
+    fx_submit(&fx, &commit);
+    fx_finish(&fx, &commit);
+    assert_int_equal(commit.applied_status, STATUS_READ_ONLY);
+    fx_commit_fini(&commit);
+    store_snapshot_release(fx.store, snapshot);
+    fx_store_fini(&fx);
+}
+
 static void test_a_failed_log_write_fails_the_batch_and_ends_writing(void **state)
 {
     struct store_fault fault = {.count = 1, .status = STATUS_STORE_IO};
@@ -485,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_a_store_that_was_being_made_is_made_anew),
         cmocka_unit_test(test_both_checkpoint_slots_damaged_is_refused),
         cmocka_unit_test(test_a_checkpoint_slot_that_went_bad_later_is_noticed_by_the_log),
+        cmocka_unit_test(test_a_checkpoint_of_a_newer_format_is_refused),
         cmocka_unit_test(test_a_missing_checkpoint_file_is_refused),
         cmocka_unit_test(test_a_data_file_older_than_the_checkpoint_is_refused),
         cmocka_unit_test(test_damaged_heads_of_data_pages_are_found_and_named),
@@ -493,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_a_log_that_ends_before_the_data_file_is_refused),
         cmocka_unit_test(test_parts_of_another_store_are_refused),
         cmocka_unit_test(test_a_failed_log_sync_ends_writing_and_is_never_repeated),
+        cmocka_unit_test(test_after_a_failed_sync_what_is_durable_is_read_and_nothing_else),
         cmocka_unit_test(test_a_failed_log_write_fails_the_batch_and_ends_writing),
         cmocka_unit_test(test_a_full_log_disk_fails_the_batch_and_the_store_goes_on),
         cmocka_unit_test(test_what_was_logged_but_could_not_be_applied_does_not_come_back),
