@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -126,11 +127,50 @@ static void a_daemon_without_root_has_a_sandbox(void **state)
     assert_int_equal(code, 0);
 }
 
+static bool write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0) close(fd);
+    return done;
+}
+
+/* In a user namespace that allows no further ones, as an administrator can set it for the machine. */
+static int run_where_user_namespaces_are_refused(void)
+{
+    if (access(FX_ZYGOTE, X_OK) != 0) return NO_NAMESPACES;
+    char map[64];
+    snprintf(map, sizeof map, "%u %u 1", geteuid(), geteuid());
+    if (prctl(PR_SET_DUMPABLE, 1) != 0 || unshare(CLONE_NEWUSER) != 0 ||
+        !write_text("/proc/self/uid_map", map) || !write_text("/proc/sys/user/max_user_namespaces", "0"))
+        return NO_NAMESPACES;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    char text[1024];
+    enum status status = fx_probe(&fx, text);
+    fx_pool_close(&fx);
+    if (status == STATUS_UNSUPPORTED && strstr(text, "a user namespace is refused") &&
+        strstr(text, "`sandbox: none`"))
+        return 0;
+    fprintf(stderr, "%s: %s\n", status_code(status), text);
+    return 1;
+}
+
+static void without_user_namespaces_the_sandbox_says_what_to_do(void **state)
+{
+    (void)state;
+    if (geteuid() != 0) skip(); /* root has other ways, so another user is needed */
+    int code = as_user(USER, run_where_user_namespaces_are_refused);
+    if (code == NO_NAMESPACES) skip(); /* there are none to begin with */
+    assert_int_equal(code, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_kill_of_the_daemon_its_processes_die),
         cmocka_unit_test(a_daemon_without_root_has_a_sandbox),
+        cmocka_unit_test(without_user_namespaces_the_sandbox_says_what_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
