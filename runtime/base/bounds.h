@@ -63,6 +63,7 @@
 #define BOUND_MEMORY_MB_MAX (1024 * 1024)
 #define BOUND_POOL_WORKERS_MAX 1024 /* processes of one function */
 #define BOUND_CONCURRENCY_MAX 65536
+#define BOUND_CPU_PERCENT_MAX 102400 /* of one processor: 1,024 of them */
 #define BOUND_RATE_PER_SECOND_MAX 1000000
 
 /* HTTP. Defaults of the settings of the same name. */

@@ -52,6 +52,7 @@ struct manifest_function {
     char **methods; /* HTTP methods that /{app}/{function} takes; none listed: all */
     size_t method_count;
     uint32_t concurrency; /* invocations that run at the same time */
+    uint32_t cpu_percent; /* of one processor, on average; 0: no limit */
     uint32_t queue; /* invocations that may wait; more are answered with queue_full */
     struct manifest_rate rate;
     uint32_t body_bytes_max; /* of a request; 0: the node's limit */

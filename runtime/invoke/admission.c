@@ -43,6 +43,38 @@ enum status admission_decide(const struct admission_limits *limits, struct admis
     return STATUS_OK;
 }
 
+static uint64_t price_ns(const struct admission_limits *limits, uint64_t cpu_us)
+{
+    return cpu_us * NS_PER_US * 100 / limits->cpu_percent;
+}
+
+uint32_t admission_cpu_begin(const struct admission_limits *limits, struct admission_cpu *cpu, uint64_t now_ns)
+{
+    if (!limits->cpu_percent) return 0;
+    uint64_t from_ns = cpu->paid_at_ns > now_ns ? cpu->paid_at_ns : now_ns;
+    cpu->paid_at_ns = from_ns + price_ns(limits, cpu->mean_us);
+    return cpu->mean_us;
+}
+
+void admission_cpu_end(const struct admission_limits *limits, struct admission_cpu *cpu, uint32_t taken_us,
+                       uint32_t used_us)
+{
+    enum { MEAN_WEIGHT = 8 }; /* a new sample counts an eighth */
+    if (!limits->cpu_percent) return;
+    uint64_t back_ns = used_us < taken_us ? price_ns(limits, taken_us - used_us) : 0;
+    if (used_us > taken_us) cpu->paid_at_ns += price_ns(limits, used_us - taken_us);
+    cpu->paid_at_ns -= back_ns < cpu->paid_at_ns ? back_ns : cpu->paid_at_ns;
+    if (!cpu->mean_us)
+        cpu->mean_us = used_us;
+    else
+        cpu->mean_us = cpu->mean_us - cpu->mean_us / MEAN_WEIGHT + used_us / MEAN_WEIGHT;
+}
+
+bool admission_cpu_paid(const struct admission_limits *limits, const struct admission_cpu *cpu, uint64_t now_ns)
+{
+    return !limits->cpu_percent || cpu->paid_at_ns <= now_ns;
+}
+
 enum status admission_writes(uint64_t bytes_max, uint64_t used_bytes, struct slice writes, struct err *err)
 {
     if (!bytes_max || used_bytes <= bytes_max) return STATUS_OK;

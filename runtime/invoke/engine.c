@@ -44,6 +44,8 @@ struct invoke *invoke_create(const struct invoke_config *config)
     engine->ident_low = prng_next(&engine->prng) >> 16; /* room to count */
     list_init(&engine->over);
     list_init(&engine->pushing);
+    list_init(&engine->paying);
+    loop_timer_init(&engine->paying_timer, invocation_on_paying, engine);
     loop_on_turn(engine->loop, PHASE_COMMIT, push_hook, engine);
     loop_on_turn(engine->loop, PHASE_REPLY, tell_hook, engine);
     return engine;
@@ -53,6 +55,7 @@ void invoke_destroy(struct invoke *engine)
 {
     if (!engine) return;
     CHECK(engine->stats.in_flight == 0 && list_empty(&engine->over));
+    loop_timer_stop(&engine->paying_timer);
     loop_off_turn(engine->loop, PHASE_REPLY, tell_hook, engine);
     loop_off_turn(engine->loop, PHASE_COMMIT, push_hook, engine);
     free(engine);

@@ -19,6 +19,8 @@ struct invoke {
     struct invoke_stats stats;
     struct list pushing; /* partitions whose submissions go to the committer in PHASE_COMMIT */
     struct list over; /* invocations whose outcome is told in PHASE_REPLY */
+    struct list paying; /* functions with a cpu_percent for which invocations wait */
+    struct loop_timer paying_timer;
     struct invoke_ports ports;
 };
 
@@ -77,6 +79,7 @@ struct invocation {
     uint64_t deadline_ns;
     enum slot slot;
     struct list slot_link; /* of function->waiting */
+    uint32_t cpu_taken_us; /* that its run was believed to use */
     uint64_t chain;
     bool first; /* of its chain, or in none: it sees one exact snapshot and nothing else */
     bool cold; /* one of its runs waited for a new worker */
@@ -113,5 +116,7 @@ struct call;
 struct invocation *invoke_start_call(struct invoke *engine, struct invoke_version *version,
                                      struct invoke_function *function, const struct invoke_request *request,
                                      invoke_done_fn done, struct call *call);
+/* Functions that had to pay may have done so. */
+void invocation_on_paying(struct loop_timer *timer, void *ctx);
 /* Hands a commit to the partition's store, at the end of the turn together with the others. */
 void partition_submit(struct invoke_partition *partition, struct store_commit *commit);

@@ -280,7 +280,8 @@ static void on_timer(struct loop_timer *timer, void *ctx)
     }
     invocation_over(invocation, err_set(&invocation->err, STATUS_DEADLINE_EXCEEDED, "it waited %u ms for %s",
                                         invocation->function->timeout_ms,
-                                        for_slot ? "others of its function, which has its `concurrency`"
+                                        for_slot ? "others of its function, which has its `concurrency` or "
+                                                   "`cpu_percent`"
                                                  : "earlier invocations of the same entity"));
 }
 
@@ -294,10 +295,10 @@ static void invocation_go(struct invocation *invocation)
 }
 
 /* A slot of the function has become free. */
-static void slots_serve(struct invoke_function *function)
+static void slots_serve(struct invoke *engine, struct invoke_function *function)
 {
     struct invocation *next;
-    while ((next = slots_next(function)))
+    while ((next = slots_next(function, loop_now_ns(engine->loop))))
     {
         if (!next->lane)
         {
@@ -310,6 +311,23 @@ static void slots_serve(struct invoke_function *function)
             lane_pump(next->partition, next->lane);
         else
             slots_give_up(next);
+    }
+}
+
+void invocation_on_paying(struct loop_timer *timer, void *ctx)
+{
+    (void)timer; /* one of its kind */
+    struct invoke *engine = ctx;
+    struct list due; /* who still has to pay comes next time */
+    list_init(&due);
+    list_splice_back(&due, &engine->paying);
+    struct list *link;
+    while ((link = list_pop_front(&due)))
+    {
+        struct invoke_function *function = CONTAINER_OF(link, struct invoke_function, paying);
+        slots_serve(engine, function);
+        bool paid = admission_cpu_paid(&function->limits, &function->cpu, loop_now_ns(engine->loop));
+        if (!paid && !list_empty(&function->waiting)) slots_pay(engine, function);
     }
 }
 
@@ -637,16 +655,32 @@ void invocation_answer(struct invocation *invocation, const struct wire_answer *
     pool_answer(&invocation->run, answer);
 }
 
+/* Of a worker that died nothing is known but how long it had its run. */
+static void cpu_used(struct invocation *invocation, const struct wire_result *result)
+{
+    const struct pool_run *run = &invocation->run;
+    uint64_t used_us = 0;
+    if (result)
+        used_us = result->cpu_us;
+    else if (run->worker && run->began_ns)
+        used_us = (loop_now_ns(invocation->engine->loop) - run->began_ns) / NS_PER_US;
+    admission_cpu_end(&invocation->function->limits, &invocation->function->cpu, invocation->cpu_taken_us,
+                      used_us < UINT32_MAX ? (uint32_t)used_us : UINT32_MAX);
+    invocation->cpu_taken_us = 0;
+}
+
 static void on_run_done(struct pool_run *run, enum status status, const struct wire_result *result,
                         const struct err *err)
 {
     struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
     /* Others go after this one has found its place: it may have to go back to the front of its lane. */
     struct invoke_function *freed = slots_drop(invocation);
+    struct invoke *engine = invocation->engine;
+    cpu_used(invocation, result);
     asks_over(invocation);
     invocation->cold |= run->cold;
     run_over(invocation, status, result, err);
-    if (freed) slots_serve(freed);
+    if (freed) slots_serve(engine, freed);
 }
 
 static void on_conflict(struct invocation *invocation)

@@ -41,7 +41,9 @@ struct invoke_function {
     struct admission_rate rate;
     uint32_t in_flight;
     uint32_t running; /* slots taken */
+    struct admission_cpu cpu;
     struct list waiting; /* invocations without a slot; list_init() it */
+    struct list paying; /* among those of the engine that wait until their time is paid; list_init() it */
 };
 
 /* One app version that can run. The node makes it at a switch and drops its reference at the next; it lives on until

@@ -5,9 +5,21 @@
 #include "runtime/base/check.h"
 #include "runtime/invoke/invocation.h"
 
+enum { PAYING_LOOK_MS = 5 }; /* until it is asked again whether what was used has been paid */
+
 static struct entity_chain *chain_of(const struct invocation *invocation)
 {
     return invocation->lane ? invocation->lane->owner : NULL;
+}
+
+static bool limited(const struct invoke_function *function)
+{
+    return function->limits.running_max > 0 || function->limits.cpu_percent > 0;
+}
+
+static bool has_slot(const struct invoke_function *function)
+{
+    return function->limits.running_max == 0 || function->running < function->limits.running_max;
 }
 
 /* The chain that it is about to join holds a slot of its function. */
@@ -17,17 +29,27 @@ static bool shares(const struct invocation *invocation)
     return chain && chain->slot_runs > 0 && chain->slot_function == invocation->function;
 }
 
+void slots_pay(struct invoke *engine, struct invoke_function *function)
+{
+    if (list_empty(&function->paying)) list_push_back(&engine->paying, &function->paying);
+    if (!loop_timer_started(&engine->paying_timer))
+        loop_timer_start(engine->loop, &engine->paying_timer, PAYING_LOOK_MS, 0);
+}
+
 bool slots_may_run(struct invocation *invocation)
 {
     struct invoke_function *function = invocation->function;
-    if (function->limits.running_max == 0 || invocation->slot == SLOT_GRANTED) return true;
-    if (shares(invocation))
+    if (!limited(function) || invocation->slot == SLOT_GRANTED) return true;
+    struct invoke *engine = invocation->engine;
+    bool paid = admission_cpu_paid(&function->limits, &function->cpu, loop_now_ns(engine->loop));
+    if (!paid) slots_pay(engine, function);
+    if (paid && shares(invocation))
     {
         slots_give_up(invocation);
         return true;
     }
     if (invocation->slot == SLOT_WAITING) return false;
-    if (function->running < function->limits.running_max && list_empty(&function->waiting)) return true;
+    if (paid && has_slot(function) && list_empty(&function->waiting)) return true;
     invocation->slot = SLOT_WAITING;
     list_push_back(&function->waiting, &invocation->slot_link);
     return false;
@@ -36,9 +58,11 @@ bool slots_may_run(struct invocation *invocation)
 void slots_take(struct invocation *invocation)
 {
     struct invoke_function *function = invocation->function;
-    if (function->limits.running_max == 0) return;
+    if (!limited(function)) return;
     CHECK(invocation->slot == SLOT_NONE || invocation->slot == SLOT_GRANTED);
     struct entity_chain *chain = chain_of(invocation);
+    invocation->cpu_taken_us =
+        admission_cpu_begin(&function->limits, &function->cpu, loop_now_ns(invocation->engine->loop));
     invocation->slot = SLOT_OWN;
     if (chain && (chain->slot_runs == 0 || chain->slot_function == function))
     {
@@ -61,9 +85,9 @@ struct invoke_function *slots_drop(struct invocation *invocation)
     return invocation->function;
 }
 
-struct invocation *slots_next(struct invoke_function *function)
+struct invocation *slots_next(struct invoke_function *function, uint64_t now_ns)
 {
-    if (function->running >= function->limits.running_max) return NULL;
+    if (!has_slot(function) || !admission_cpu_paid(&function->limits, &function->cpu, now_ns)) return NULL;
     struct list *link = list_pop_front(&function->waiting);
     if (!link) return NULL;
     struct invocation *invocation = CONTAINER_OF(link, struct invocation, slot_link);

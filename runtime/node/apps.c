@@ -304,6 +304,8 @@ static void version_part_ended(struct version *version)
     struct app *app = version->app;
     if (--version->running > 0) return;
     if (app->current == version) app->current = NULL;
+    for (size_t i = 0; i < version->catalog->manifest->function_count; i++)
+        list_remove(&version->functions[i].paying);
     free(version->functions);
     catalog_version_unref(version->catalog);
     free(version);
@@ -442,6 +444,7 @@ static struct admission_limits limits_of(const struct manifest *manifest,
     return (struct admission_limits){
         .in_flight_max = sum_u32(from->queue, from->concurrency),
         .running_max = workers_do ? 0 : from->concurrency,
+        .cpu_percent = from->cpu_percent,
         .rate_per_s = from->rate.per_second,
         .rate_burst = from->rate.burst,
         .body_bytes_max = from->body_bytes_max,
@@ -465,6 +468,7 @@ static struct invoke_function *functions_of(const struct manifest *manifest)
         to->relaxed = from->durability == DURABILITY_RELAXED;
         to->limits = limits_of(manifest, from);
         list_init(&to->waiting);
+        list_init(&to->paying);
     }
     return functions;
 }

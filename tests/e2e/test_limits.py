@@ -125,6 +125,16 @@ class Limits(Case):
             self.assert_ok(reply)
         self.assertGreaterEqual(time.monotonic() - began, 0.4)
 
+    def test_a_part_of_a_processor_is_what_a_function_gets_also_with_many_callers(self):
+        node = self.deployed([{"name": "burns", "cpu_percent": 10}, "pid"])
+        self.assert_ok(node.post("/tiny/burns?ms=10"))  # now it is known
+        began = time.monotonic()
+        targets = [f"/tiny/burns{'' if i % 2 else '/hot'}?ms=10" for i in range(8)]
+        for reply in self.all_at_once(node, targets):
+            self.assert_ok(reply)
+        self.assertGreaterEqual(time.monotonic() - began, 0.6)  # 8 times 9 ms or more, of which the last need not be paid
+        self.assert_ok(node.post("/tiny/pid"))  # its neighbour does not wait for it
+
     def test_a_rate_refuses_what_comes_too_fast_and_says_when_to_come_again(self):
         node = self.deployed([{"name": "add", "rate": "{ per_second: 1, burst: 3 }"}, "get"])
         seen = collections.Counter()

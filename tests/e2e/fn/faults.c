@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <stead/stead.h>
@@ -43,6 +44,18 @@ STEAD_FUNCTION(slow)
     stead_log(ctx, STEAD_INFO, "slow begins");
     poll(NULL, 0, (int)ms);
     return stead_reply(ctx, "%lld\n", (long long)stead_add(ctx, "count", 1));
+}
+
+/* ?ms= of processor time. */
+STEAD_FUNCTION(burns)
+{
+    int64_t ms = stead_query_i64(ctx, "ms", 10);
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    int64_t end = now.tv_sec * 1000 + now.tv_nsec / 1000000 + ms;
+    do clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < end);
+    return stead_reply(ctx, "burnt\n");
 }
 
 STEAD_FUNCTION(pid)

@@ -60,6 +60,7 @@ static void every_field_arrives_in_its_place(void **state)
                "    durability: relaxed\n"
                "    methods: [GET, POST]\n"
                "    concurrency: 3\n"
+               "    cpu_percent: 150\n"
                "    queue: 20\n"
                "    rate: {per_second: 50, burst: 7}\n"
                "    body_bytes_max: 1000\n"
@@ -94,6 +95,7 @@ static void every_field_arrives_in_its_place(void **state)
     assert_int_equal(cart->method_count, 2);
     assert_string_equal(cart->methods[1], "POST");
     assert_int_equal(cart->concurrency, 3);
+    assert_int_equal(cart->cpu_percent, 150);
     assert_int_equal(cart->queue, 20);
     assert_int_equal(cart->rate.per_second, 50);
     assert_int_equal(cart->rate.burst, 7);
@@ -210,7 +212,7 @@ static const struct {
     {"app: a\ncod: x\n", "stead.yaml:2: cod: unknown field; did you mean `code`?"},
     {FUNCTION "    retries: 5\n", "stead.yaml:5: functions[0].retries: unknown field; allowed are: name, "
                                   "timeout_ms, memory_mb, durability, methods, "
-                                  "concurrency, queue, rate, body_bytes_max, reply_bytes_max, pool"},
+                                  "concurrency, cpu_percent, queue, rate, body_bytes_max, reply_bytes_max, pool"},
     {FUNCTION "    timout_ms: 5\n",
      "stead.yaml:5: functions[0].timout_ms: unknown field; did you mean `timeout_ms`?"},
     {FUNCTION "    name: g\n", "stead.yaml:5: functions[0].name: is given twice, first in line 4"},
@@ -249,6 +251,8 @@ static const struct {
      "DELETE, OPTIONS or PATCH, found `get`"},
     {FUNCTION "    pool:\n      min: 9\n      max: 3\n",
      "stead.yaml:6: functions[0].pool.min: 9 exceeds pool.max, which is 3"},
+    {FUNCTION "    cpu_percent: 0\n",
+     "stead.yaml:5: functions[0].cpu_percent: expected a number from 1 to 102400, found `0`"},
     {FUNCTION "    concurrency: 2\n    pool: {min: 3}\n",
      "stead.yaml:6: functions[0].pool.min: 3 exceeds concurrency, which is 2"},
     {FUNCTION "    rate: {burst: 3}\n", "stead.yaml:5: functions[0].rate.per_second: is missing"},

@@ -116,6 +116,7 @@ static int setup_partition(void **state, uint32_t index, uint32_t count)
     fx->function = (struct invoke_function){
         .name = "add", .timeout_ms = 60000, .memory_mb = 64, .limits.in_flight_max = 50};
     list_init(&fx->function.waiting);
+    list_init(&fx->function.paying);
     fx->version = (struct invoke_version){
         .partition = fx->partition,
         .functions = &fx->function,

@@ -109,6 +109,42 @@ static void a_full_state_takes_deletes_and_no_puts(void **state)
     buf_fini(&mixed);
 }
 
+static void processor_time_is_paid_by_waiting(void **state)
+{
+    (void)state;
+    const struct admission_limits limits = {.cpu_percent = 25};
+    struct admission_cpu cpu = {0};
+    uint64_t now = NS_PER_S;
+    assert_true(admission_cpu_paid(&limits, &cpu, now));
+    cpu.paid_at_ns = now; /* the first one is not known */
+    uint32_t taken = admission_cpu_begin(&limits, &cpu, now);
+    assert_int_equal(taken, 0);
+    admission_cpu_end(&limits, &cpu, taken, 10000);
+    assert_false(admission_cpu_paid(&limits, &cpu, now + 40 * NS_PER_MS - 1));
+    assert_true(admission_cpu_paid(&limits, &cpu, now + 40 * NS_PER_MS));
+
+    now += NS_PER_S; /* nothing was saved up meanwhile */
+    taken = admission_cpu_begin(&limits, &cpu, now);
+    assert_int_equal(taken, 10000);
+    assert_false(admission_cpu_paid(&limits, &cpu, now)); /* nobody begins beside it */
+    admission_cpu_end(&limits, &cpu, taken, 6000);
+    assert_false(admission_cpu_paid(&limits, &cpu, now + 24 * NS_PER_MS - 1));
+    assert_true(admission_cpu_paid(&limits, &cpu, now + 24 * NS_PER_MS));
+    taken = admission_cpu_begin(&limits, &cpu, now + 24 * NS_PER_MS);
+    admission_cpu_end(&limits, &cpu, taken, 20000); /* a long one is paid afterwards */
+    assert_true(admission_cpu_paid(&limits, &cpu, now + 104 * NS_PER_MS));
+    assert_false(admission_cpu_paid(&limits, &cpu, now + 104 * NS_PER_MS - 1));
+}
+
+static void without_a_limit_nothing_is_counted(void **state)
+{
+    (void)state;
+    const struct admission_limits limits = {0};
+    struct admission_cpu cpu = {0};
+    admission_cpu_end(&limits, &cpu, admission_cpu_begin(&limits, &cpu, NS_PER_S), UINT32_MAX);
+    assert_true(admission_cpu_paid(&limits, &cpu, NS_PER_S));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +153,8 @@ int main(void)
         cmocka_unit_test(retry_after_is_the_first_second_at_which_it_will_be_taken),
         cmocka_unit_test(a_full_state_takes_deletes_and_no_puts),
         cmocka_unit_test(a_reply_may_be_as_large_as_its_limit),
+        cmocka_unit_test(processor_time_is_paid_by_waiting),
+        cmocka_unit_test(without_a_limit_nothing_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
