@@ -48,7 +48,8 @@ static uint64_t price_ns(const struct admission_limits *limits, uint64_t cpu_us)
     return cpu_us * NS_PER_US * 100 / limits->cpu_percent;
 }
 
-uint32_t admission_cpu_begin(const struct admission_limits *limits, struct admission_cpu *cpu, uint64_t now_ns)
+uint32_t admission_cpu_begin(const struct admission_limits *limits, struct admission_cpu *cpu,
+                             uint64_t now_ns)
 {
     if (!limits->cpu_percent) return 0;
     uint64_t from_ns = cpu->paid_at_ns > now_ns ? cpu->paid_at_ns : now_ns;
@@ -70,7 +71,8 @@ void admission_cpu_end(const struct admission_limits *limits, struct admission_c
         cpu->mean_us = cpu->mean_us - cpu->mean_us / MEAN_WEIGHT + used_us / MEAN_WEIGHT;
 }
 
-bool admission_cpu_paid(const struct admission_limits *limits, const struct admission_cpu *cpu, uint64_t now_ns)
+bool admission_cpu_paid(const struct admission_limits *limits, const struct admission_cpu *cpu,
+                        uint64_t now_ns)
 {
     return !limits->cpu_percent || cpu->paid_at_ns <= now_ns;
 }

@@ -44,12 +44,14 @@ MUST_CHECK enum status admission_decide(const struct admission_limits *limits, s
                                         struct err *err);
 /* A run begins: what the ones before it used on average is taken for what it will use, and returned. With a cpu_percent of
  * 25 each millisecond takes four to pay. What nobody used is lost, so that nothing can be saved up for later. */
-uint32_t admission_cpu_begin(const struct admission_limits *limits, struct admission_cpu *cpu, uint64_t now_ns);
+uint32_t admission_cpu_begin(const struct admission_limits *limits, struct admission_cpu *cpu,
+                             uint64_t now_ns);
 /* It is over and has used so much. */
 void admission_cpu_end(const struct admission_limits *limits, struct admission_cpu *cpu, uint32_t taken_us,
                        uint32_t used_us);
 /* May another run begin? */
-bool admission_cpu_paid(const struct admission_limits *limits, const struct admission_cpu *cpu, uint64_t now_ns);
+bool admission_cpu_paid(const struct admission_limits *limits, const struct admission_cpu *cpu,
+                        uint64_t now_ns);
 /* May these writes be kept, where rows take `used_bytes` of `bytes_max` (0: no limit)? Deletes may always. STATE_LIMIT. */
 MUST_CHECK enum status admission_writes(uint64_t bytes_max, uint64_t used_bytes, struct slice writes,
                                         struct err *err);

@@ -165,6 +165,7 @@ void invoke_partition_close(struct invoke_partition *partition)
     lanes_fini(&partition->lanes);
     map_fini(&partition->by_idempotency_key);
     buf_fini(&partition->expiry_set);
+    free(partition->last_workers);
     free(partition);
 }
 

@@ -24,11 +24,15 @@ struct invoke {
     struct invoke_ports ports;
 };
 
+/* Which worker had an entity last: a table of so many places by hash; who shares a place is told the other one's. */
+enum { LAST_WORKERS = 1024 };
+
 struct invoke_partition {
     struct invoke *engine;
     struct store *store;
     uint32_t index, count; /* number of it, of how many */
     struct lanes lanes;
+    uint64_t *last_workers; /* LAST_WORKERS; NULL before the first */
     struct map by_idempotency_key; /* record key -> the invocation in flight that will answer */
     struct metering *metering;
     struct list pushing; /* the engine's */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "runtime/base/check.h"
+#include "runtime/base/hash.h"
 #include "runtime/invoke/calls.h"
 #include "runtime/invoke/effects.h"
 #include "runtime/invoke/invocation.h"
@@ -331,6 +332,15 @@ void invocation_on_paying(struct loop_timer *timer, void *ctx)
     }
 }
 
+/* The place where it is kept which worker had the entity last. */
+static uint64_t *last_worker(const struct invocation *invocation)
+{
+    struct invoke_partition *partition = invocation->partition;
+    if (!partition->last_workers)
+        partition->last_workers = mem_zalloc(LAST_WORKERS * sizeof *partition->last_workers);
+    return &partition->last_workers[hash_bytes(invocation->request.entity) % LAST_WORKERS];
+}
+
 static void invocation_send(struct invocation *invocation)
 {
     const struct invoke_request *request = &invocation->request;
@@ -361,6 +371,7 @@ static void invocation_send(struct invocation *invocation)
     invocation->run = (struct pool_run){
         .invoke = frame,
         .chain = chain ? &chain->pool : NULL,
+        .worker_hint = chain ? *last_worker(invocation) : 0,
         .start_before_ns = invocation->deadline_ns,
         .prepare = on_prepare,
         .ask = on_ask,
@@ -677,6 +688,7 @@ static void on_run_done(struct pool_run *run, enum status status, const struct w
     struct invoke_function *freed = slots_drop(invocation);
     struct invoke *engine = invocation->engine;
     cpu_used(invocation, result);
+    if (result && run->chain) *last_worker(invocation) = run->worker;
     asks_over(invocation);
     invocation->cold |= run->cold;
     run_over(invocation, status, result, err);

@@ -177,9 +177,14 @@ static bool place(struct pool_deployment *deployment, struct pool_run *run, stru
         hand_over_pending(deployment, chain->worker);
         return true;
     }
-    struct worker *worker = hinted_worker(deployment, run->worker_hint);
-    if (!worker) worker = next_worker(deployment, from);
+    struct worker *worker = next_worker(deployment, from);
     if (!worker) return false;
+    if (worker->depth == 0)
+    {
+        /* One has to be woken anyway: then the one that knows its entity. */
+        struct worker *hinted = hinted_worker(deployment, run->worker_hint);
+        if (hinted) worker = hinted;
+    }
     if (chain)
     {
         chain->worker = worker;

@@ -124,7 +124,8 @@ struct pool_run {
      * worker has already. */
     struct wire_invoke *invoke;
     struct pool_chain *chain; /* NULL: none */
-    uint64_t worker_hint; /* `worker` of an earlier run: taken when it is free; 0: any */
+    uint64_t
+        worker_hint; /* `worker` of an earlier run: taken when it is free and no busy one has room; 0: any */
     uint64_t start_before_ns; /* of the loop's clock; 0: waits as long as it takes */
     /* Its frame is about to be encoded for a worker: the last moment to choose the snapshot that it reads and to fill in
      * the frame. Again when that worker died before it got to the run. NULL when not wanted. */

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 from harness.apps import make_app
-from harness.case import NodeCase, main
+from harness.case import Case, NodeCase, main
 
 SOURCE = Path(__file__).parent / "fn" / "parts.c"
 
@@ -90,6 +91,32 @@ class Partitions(NodeCase):
     def test_a_number_of_partitions_out_of_range_is_told_with_its_line(self):
         refused = self.node.cli("deploy", str(parts_app(self.work, 65)), check=False)
         self.assertRegex(refused.text + refused.err, r"stead\.yaml:\d+: partitions: expected a number from 1 to 64, found `65`")
+
+
+WHERE = r"""
+#include <poll.h>
+#include <unistd.h>
+#include <stead/stead.h>
+
+STEAD_FUNCTION(where)
+{
+    poll(NULL, 0, (int)stead_query_i64(ctx, "ms", 0));
+    return stead_reply(ctx, "%d\\n", (int)getpid());
+}
+"""
+
+
+class Locality(Case):
+    def test_an_entity_goes_back_to_the_worker_that_had_it_last(self):
+        node = self.make_node()
+        function = {"name": "where", "concurrency": 4, "pool": "{ min: 4, max: 4 }"}
+        node.deploy(make_app(self.make_dir(), "tiny", WHERE, [function]))
+        entities = [f"e{i}" for i in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            had = dict(zip(entities, pool.map(lambda e: node.post(f"/tiny/where/{e}?ms=300").text, entities)))
+        self.assertGreater(len(set(had.values())), 1)
+        for entity in entities * 3:
+            self.assertEqual(had[entity], self.assert_ok(node.post(f"/tiny/where/{entity}")).text)
 
 
 if __name__ == "__main__":

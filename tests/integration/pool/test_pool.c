@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "runtime/base/bounds.h"
+#include "runtime/worker/deployment.h"
 #include "tests/integration/pool/fx_pool.h"
 
 /* ---- what works ---- */
@@ -277,6 +278,36 @@ static void while_all_are_at_long_runs_one_more_is_made_ready(void **state)
     fx_pool_close(&fx);
 }
 
+static void two_workers(struct pool_spec *spec)
+{
+    spec->workers_min = 2;
+}
+
+static bool two_are_idle(struct fx_pool *fx)
+{
+    struct pool_stats stats;
+    pool_stats(fx->pool, &stats);
+    return stats.workers == 2 && stats.workers_busy == 0 && fx->deployment->serving == 2;
+}
+
+static void a_run_goes_to_the_worker_that_it_names_when_that_is_idle(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open_spec(&fx, "faults", fx_faults, two_workers);
+    fx_until(&fx, two_are_idle);
+    for (uint64_t number = 1; number <= 2; number++)
+    {
+        struct fx_run run;
+        fx_run_init(&run, "ok", "");
+        run.run.worker_hint = number;
+        fx_submit(&fx, &run);
+        fx_wait(&fx, &run);
+        assert_int_equal(run.run.worker, number);
+    }
+    fx_pool_close(&fx);
+}
+
 static bool no_worker(struct fx_pool *fx)
 {
     struct pool_stats stats;
@@ -439,6 +470,7 @@ int main(void)
         cmocka_unit_test(a_run_that_waited_too_long_is_not_started),
         cmocka_unit_test(a_hanging_run_gets_company),
         cmocka_unit_test(while_all_are_at_long_runs_one_more_is_made_ready),
+        cmocka_unit_test(a_run_goes_to_the_worker_that_it_names_when_that_is_idle),
         cmocka_unit_test(idle_workers_go_at_once_when_there_is_no_memory),
         cmocka_unit_test(idle_workers_go_and_come_back),
         cmocka_unit_test(a_minimum_of_workers_is_kept_warm),

@@ -210,9 +210,10 @@ static const struct {
     {HEAD "functions: [f]\n", "stead.yaml:3: functions[0]: expected a mapping, found `f`"},
     {HEAD "functions:\n  - timeout_ms: 1\n", "stead.yaml:4: functions[0].name: is missing"},
     {"app: a\ncod: x\n", "stead.yaml:2: cod: unknown field; did you mean `code`?"},
-    {FUNCTION "    retries: 5\n", "stead.yaml:5: functions[0].retries: unknown field; allowed are: name, "
-                                  "timeout_ms, memory_mb, durability, methods, "
-                                  "concurrency, cpu_percent, queue, rate, body_bytes_max, reply_bytes_max, pool"},
+    {FUNCTION "    retries: 5\n",
+     "stead.yaml:5: functions[0].retries: unknown field; allowed are: name, "
+     "timeout_ms, memory_mb, durability, methods, "
+     "concurrency, cpu_percent, queue, rate, body_bytes_max, reply_bytes_max, pool"},
     {FUNCTION "    timout_ms: 5\n",
      "stead.yaml:5: functions[0].timout_ms: unknown field; did you mean `timeout_ms`?"},
     {FUNCTION "    name: g\n", "stead.yaml:5: functions[0].name: is given twice, first in line 4"},
