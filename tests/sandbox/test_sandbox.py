@@ -614,6 +614,9 @@ class Attacks:
     def test_a_write_set_of_rubbish_is_refused(self):
         self.fails("frames", "writes_rubbish", "function_protocol")
 
+    def test_effects_of_rubbish_are_refused(self):
+        self.fails("frames", "sends_rubbish_effects", "function_protocol")
+
     def test_a_read_set_of_rubbish_is_refused(self):
         self.fails("frames", "reads_rubbish", "function_protocol")
 

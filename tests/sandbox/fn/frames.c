@@ -104,7 +104,7 @@ STEAD_FUNCTION(sends_a_map)
 STEAD_FUNCTION(nests_deeply)
 {
     struct frame frame = {0};
-    begin(&frame, RESULT, 14);
+    begin(&frame, RESULT, RESULT_FIELDS);
     for (int i = 0; i < 1 << 20; i++) put(&frame, "\x91", 1);
     return send_and_wait(&frame);
 }
@@ -146,7 +146,7 @@ STEAD_FUNCTION(lies_about_a_length)
 STEAD_FUNCTION(lies_about_all_lengths)
 {
     struct frame frame = {0};
-    begin(&frame, RESULT, 14);
+    begin(&frame, RESULT, RESULT_FIELDS);
     put_number(&frame, own_id(ctx));
     for (int i = 0; i < 13; i++) put_head(&frame, 0xc6, 0x7fffffff, 4);
     return send_and_wait(&frame);
@@ -256,6 +256,12 @@ STEAD_FUNCTION(writes_rubbish)
 {
     static const uint8_t rubbish[4096] = {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     return forge(ctx, (struct result){.writes = rubbish, .writes_size = sizeof rubbish});
+}
+
+STEAD_FUNCTION(sends_rubbish_effects)
+{
+    static const uint8_t rubbish[4096] = {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    return forge(ctx, (struct result){.effects = rubbish, .effects_size = sizeof rubbish});
 }
 
 STEAD_FUNCTION(reads_rubbish)
