@@ -146,6 +146,21 @@ enum status artifact_check(struct slice code, struct err *err)
     return check_segments(code, &header, err);
 }
 
+uint64_t artifact_data_bytes(struct slice code)
+{
+    Elf64_Ehdr header;
+    memcpy(&header, code.data, sizeof header);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < header.e_phnum; i++)
+    {
+        Elf64_Phdr segment;
+        memcpy(&segment, (const char *)code.data + header.e_phoff + i * sizeof segment, sizeof segment);
+        if (segment.p_type != PT_LOAD || !(segment.p_flags & PF_W)) continue;
+        sum = segment.p_memsz > UINT64_MAX - sum ? UINT64_MAX : sum + segment.p_memsz;
+    }
+    return sum;
+}
+
 /* ---- files ---- */
 
 void artifact_path(struct buf *path, const char *dir, const struct artifact_id *id)

@@ -20,6 +20,9 @@ struct artifact_id artifact_id_of_parts(const struct slice *parts, size_t count)
  * file. Pure; reads nothing beyond `code`. ARTIFACT_INVALID, with words that name the architecture found. */
 MUST_CHECK enum status artifact_check(struct slice code, struct err *err);
 
+/* Memory that the loaded code takes for its own variables, before any of it runs. Of code that artifact_check() took. */
+uint64_t artifact_data_bytes(struct slice code);
+
 /* Writes the file and syncs it and its directory, which is made when missing; nothing to do when it is there already.
  * STORE_UNWRITABLE, STORE_FULL, STORE_IO. */
 MUST_CHECK enum status artifact_put(const char *dir, struct slice code, const struct artifact_id *id,

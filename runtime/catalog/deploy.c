@@ -193,11 +193,29 @@ static enum status check_mounts(const struct manifest *manifest, const char *art
     return status;
 }
 
+/* A worker that has used up its memory before it runs would serve nobody. */
+static enum status check_memory(const struct manifest *manifest, struct slice code, struct err *err)
+{
+    uint64_t data_mb = artifact_data_bytes(code) / MIB;
+    for (size_t i = 0; i < manifest->function_count; i++)
+    {
+        const struct manifest_function *function = &manifest->functions[i];
+        if (data_mb >= function->memory_mb)
+            return err_set(
+                err, STATUS_MANIFEST_INVALID,
+                "stead.yaml:%u: functions[%zu].memory_mb: %u is not more than the %llu MB that the "
+                "variables of `%s` take when it is loaded",
+                function->line, i, function->memory_mb, (unsigned long long)data_mb, manifest->code);
+    }
+    return STATUS_OK;
+}
+
 static void keep_run(struct loop_work *work)
 {
     struct keep_job *job = CONTAINER_OF(work, struct keep_job, work);
     job->status = check_mounts(job->manifest, job->dir, &job->err);
     if (job->status == STATUS_OK) job->status = artifact_check(job->code, &job->err);
+    if (job->status == STATUS_OK) job->status = check_memory(job->manifest, job->code, &job->err);
     if (job->status == STATUS_OK)
     {
         job->artifact = artifact_id_of(job->code);

@@ -534,6 +534,9 @@ static enum status manifest_check(const struct yaml_doc *doc, struct manifest *m
     if (status == STATUS_OK) status = check_env(doc, manifest, err);
     for (size_t i = 0; i < manifest->function_count && status == STATUS_OK; i++)
     {
+        char field[FIELD_TEXT_MAX];
+        snprintf(field, sizeof field, "functions[%zu].name", i);
+        manifest->functions[i].line = (uint32_t)yaml_doc_line(doc, field);
         function_defaults(&manifest->functions[i]);
         status = check_function(doc, &manifest->functions[i], i, &names, err);
     }

@@ -48,6 +48,7 @@ struct manifest_function {
     char *name;
     uint32_t timeout_ms; /* of one invocation, waiting included */
     uint32_t memory_mb; /* of one worker */
+    uint32_t line; /* where its name stands, for complaints about it */
     enum durability durability;
     char **methods; /* HTTP methods that /{app}/{function} takes; none listed: all */
     size_t method_count;

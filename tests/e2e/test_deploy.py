@@ -112,6 +112,12 @@ class Refused(NodeCase):
                 (self.dir / "app.so").write_bytes(content)
                 self.refuse("artifact_invalid")
 
+    def test_a_memory_limit_below_what_the_code_takes_when_it_is_loaded_names_both(self):
+        source = "#include <stead/stead.h>\nstatic volatile char rows[64 << 20];\n"
+        source += 'STEAD_FUNCTION(first) { return stead_reply(ctx, "%d", rows[0]); }\n'
+        self.dir = make_app(self.make_dir(), "bad", source, [{"name": "first", "memory_mb": 64}])
+        self.refuse("manifest_invalid", "stead.yaml:4: functions[0].memory_mb: 64 is not more than the 64 MB", "app.so")
+
     def test_code_that_was_cut_off_is_told(self):
         whole = (self.dir / "app.so").read_bytes()
         for part in (100, len(whole) // 2):
