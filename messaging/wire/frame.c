@@ -27,7 +27,7 @@ enum status wire_frame_next(struct slice bytes, struct slice *payload, size_t *n
 enum status wire_type_of(struct slice payload, enum wire_type *type, struct err *err)
 {
     uint64_t number = mp_peek_type(payload);
-    if (number < WIRE_READY || number > WIRE_EFFECT)
+    if (number < WIRE_READY || number > WIRE_TYPE_MAX)
         return err_set(err, STATUS_FUNCTION_PROTOCOL, "there is no message of type %llu",
                        (unsigned long long)number);
     *type = (enum wire_type)number;

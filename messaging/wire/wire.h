@@ -28,7 +28,10 @@ enum wire_type {
     WIRE_ASK = 5, /* worker -> daemon */
     WIRE_ANSWER = 6, /* daemon -> worker */
     WIRE_EFFECT = 7, /* not by itself: inside of RESULT */
+    WIRE_MESSAGE = 8, /* not by itself: inside of ANSWER and INVOKE */
 };
+
+enum { WIRE_TYPE_MAX = WIRE_MESSAGE };
 
 struct wire_header {
     struct slice name; /* lower case */
@@ -115,9 +118,12 @@ enum wire_ask_kind {
     WIRE_ASK_CALL = 1, /* run function `name` for entity `key` with `body`; `number`: its time in ms */
     WIRE_ASK_PUBLISH = 2, /* to live channel `name`, not committed; the only kind without an answer */
     WIRE_ASK_SUBSCRIBE = 3, /* to live channel `name`, keys that begin with `key`; answered by its number */
-    WIRE_ASK_RECEIVE = 4, /* messages of subscription `number`; `limit`: ms to wait for the first one */
+    /* Messages of subscription `number`; `limit`: ms to wait for the first one. The answer's body has MESSAGE frames, none
+     * when the time is over; its number tells how many were lost before the first one. */
+    WIRE_ASK_RECEIVE = 4,
     WIRE_ASK_STREAM = 5, /* send `body` as the next piece of the reply; answered when there is room */
-    WIRE_ASK_KIND_MAX = WIRE_ASK_STREAM,
+    WIRE_ASK_CHANNEL = 6, /* may one publish to live channel `name`? Once, before the first PUBLISH */
+    WIRE_ASK_KIND_MAX = WIRE_ASK_CHANNEL,
 };
 
 /* `ask` counts 1, 2, ... in a run. While answers are due the worker waits: an ASK takes back every INVOKE behind the running
@@ -169,6 +175,26 @@ struct wire_effect {
     struct slice body;
 };
 
+/* A message of a channel, as it is handed to functions. */
+struct wire_message {
+    uint64_t sequence; /* of its channel; of a durable one the offset */
+    uint64_t time_ms; /* since 1970, when it was published */
+    struct slice channel;
+    struct slice key; /* may be empty; never with a zero byte */
+    struct slice type; /* content type */
+    struct slice body;
+};
+
+/* In an INVOKE whose origin is a channel, headers tell about the message that is its body. This one tells that the body has
+ * MESSAGE frames instead, and how many. */
+#define WIRE_HEADER_BATCH "stead-batch"
+#define WIRE_HEADER_CHANNEL "stead-channel"
+#define WIRE_HEADER_SEQUENCE "stead-sequence"
+#define WIRE_HEADER_OFFSET "stead-offset" /* durable: in its place */
+#define WIRE_HEADER_TIME "stead-time"
+#define WIRE_HEADER_KEY "stead-key"
+#define WIRE_HEADER_MISSED "stead-missed" /* live: messages lost before this one */
+
 /* One line of a function's log, sent when written so that a crash does not lose it. */
 struct wire_log {
     uint64_t id; /* 0: outside of an invocation */
@@ -184,6 +210,7 @@ void wire_log_encode(struct buf *out, const struct wire_log *message);
 void wire_ask_encode(struct buf *out, const struct wire_ask *message);
 void wire_answer_encode(struct buf *out, const struct wire_answer *message);
 void wire_effect_encode(struct buf *out, const struct wire_effect *message);
+void wire_message_encode(struct buf *out, const struct wire_message *message);
 
 /* Finds the frame at the beginning of `bytes`: true and the payload (without its length) when it is
  * whole; *need is the number of bytes of the whole frame, or WIRE_LENGTH_BYTES while even that is not
@@ -203,6 +230,11 @@ MUST_CHECK enum status wire_log_decode(struct slice payload, struct wire_log *me
 MUST_CHECK enum status wire_ask_decode(struct slice payload, struct wire_ask *message, struct err *err);
 MUST_CHECK enum status wire_answer_decode(struct slice payload, struct wire_answer *message, struct err *err);
 MUST_CHECK enum status wire_effect_decode(struct slice payload, struct wire_effect *message, struct err *err);
+MUST_CHECK enum status wire_message_decode(struct slice payload, struct wire_message *message,
+                                           struct err *err);
 /* The next of a result's effects: begin with *offset = 0; *found is false at the end. */
 MUST_CHECK enum status wire_effect_next(struct slice effects, size_t *offset, struct wire_effect *effect,
                                         bool *found, struct err *err);
+/* The same for the frames of a batch. */
+MUST_CHECK enum status wire_message_next(struct slice batch, size_t *offset, struct wire_message *message,
+                                         bool *found, struct err *err);

@@ -96,6 +96,19 @@
 #define BOUND_MESSAGE_BYTES_MAX (1 * MIB) /* one message of a channel or of a connection */
 #define BOUND_MESSAGE_KEY_BYTES_MAX BOUND_ENTITY_BYTES_MAX /* it may be the entity of who consumes it */
 #define BOUND_CONTENT_TYPE_BYTES_MAX 127
+#define BOUND_LIVE_QUEUE_MESSAGES_MAX \
+    16384 /* that wait for one subscriber of a live channel: a second of a fast stream */
+#define BOUND_LIVE_QUEUE_BYTES_MAX (8 * MIB) /* likewise; then its oldest are lost */
+#define BOUND_LIVE_BATCH_BYTES_MAX \
+    (256 * KIB) /* of messages in one answer or invocation, but for a single one */
+#define BOUND_LIVE_RUNS_MAX \
+    16 /* invocations at the same time that one subscription of a live channel starts */
+#define BOUND_BUS_PEERS_MAX 16 /* other nodes that one listens to */
+#define BOUND_BUS_QUEUE_MESSAGES_MAX 1024 /* from outside, of one socket, that the loop has not taken yet */
+#define BOUND_BUS_QUEUE_BYTES_MAX (8 * MIB) /* likewise */
+#define BOUND_BUS_TURN_MESSAGES_MAX \
+    256 /* of one socket in one turn of the loop: the others' work comes in between */
+#define BOUND_SUBSCRIPTIONS_PER_RUN_MAX 64 /* of one running handler */
 #define BOUND_WORKER_DEPTH_MAX 64 /* invocations sent ahead to one worker */
 
 _Static_assert(BOUND_KEY_BYTES_MAX + 2 <= 511, "a row key must fit an LMDB key");

@@ -55,8 +55,14 @@ static enum status send_check(const struct effects_place *place, const struct wi
     return STATUS_OK;
 }
 
-static enum status message_check(const struct wire_effect *message, struct err *err)
+static enum status message_check(const struct effects_place *place, const struct wire_effect *message,
+                                 struct err *err)
 {
+    if (message->kind != WIRE_EFFECT_PUSH)
+        TRY(invoke_version_channel(place->version, message->name, message->kind == WIRE_EFFECT_APPEND, err));
+    if (message->key.size && memchr(message->key.data, 0, message->key.size))
+        return err_set(err, STATUS_INVALID_ARGUMENT, "a message for '%.*s' has a key with a zero byte",
+                       SLICE_FMT(message->name));
     if (message->body.size > BOUND_MESSAGE_BYTES_MAX)
         return err_set(err, STATUS_MESSAGE_TOO_LARGE,
                        "a message for '%.*s' has %zu bytes; at most %llu are allowed",
@@ -87,7 +93,8 @@ static enum status messages_check(const struct effects_place *place, struct slic
                            BOUND_EFFECTS_COUNT_MAX);
         if (effect.kind == WIRE_EFFECT_CALLED)
             return err_set(err, STATUS_FUNCTION_PROTOCOL, "effects: a meter is no effect");
-        TRY(effect.kind == WIRE_EFFECT_SEND ? send_check(place, &effect, err) : message_check(&effect, err));
+        TRY(effect.kind == WIRE_EFFECT_SEND ? send_check(place, &effect, err)
+                                            : message_check(place, &effect, err));
     }
 }
 

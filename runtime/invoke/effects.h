@@ -16,6 +16,6 @@ struct effects_place {
 
 /* Bytes of user code's process: sets must be well formed and name rows only (FUNCTION_PROTOCOL, KEY_TOO_LONG,
  * VALUE_TOO_LARGE), and rows of this partition only (FOREIGN_PARTITION names the entity and both partitions). Sends and
- * messages within their limits (EFFECTS_TOO_LARGE, MESSAGE_TOO_LARGE), to functions that there are (FUNCTION_NOT_FOUND). */
+ * messages within their limits (EFFECTS_TOO_LARGE, MESSAGE_TOO_LARGE), to functions and channels that there are (FUNCTION_NOT_FOUND, CHANNEL_NOT_FOUND, CHANNEL_KIND). */
 MUST_CHECK enum status effects_check(const struct effects_place *place, const struct wire_result *result,
                                      struct err *err);

@@ -97,6 +97,21 @@ struct invoke_function *invoke_version_function(struct invoke_version *version, 
     return NULL;
 }
 
+enum status invoke_version_channel(const struct invoke_version *version, struct slice name, bool durable,
+                                   struct err *err)
+{
+    const struct invoke_channel *channel = version->channels, *end = channel + version->channels_count;
+    while (channel < end && !slice_is(name, channel->name)) channel++;
+    if (channel == end)
+        return err_set(err, STATUS_CHANNEL_NOT_FOUND,
+                       "'%.*s': version %s of app '%s' declares no such channel", SLICE_FMT(name),
+                       version->id ? version->id : "", version->app ? version->app : "");
+    if (channel->durable != durable)
+        return err_set(err, STATUS_CHANNEL_KIND, "'%.*s' is a %s channel", SLICE_FMT(name),
+                       channel->durable ? "durable" : "live");
+    return STATUS_OK;
+}
+
 /* ---- partitions ---- */
 
 enum { EXPIRY_PERIOD_MS = 60000, EXPIRY_FIRST_MS = 5000, EXPIRY_BATCH = 1000 };

@@ -46,6 +46,12 @@ struct invoke_function {
     struct list paying; /* among those of the engine that wait until their time is paid; list_init() it */
 };
 
+/* A channel of its manifest. */
+struct invoke_channel {
+    char name[BOUND_NAME_BYTES_MAX + 1];
+    bool durable;
+};
+
 /* One app version that can run. The node makes it at a switch and drops its reference at the next; it lives on until
  * its last invocation has ended. */
 struct invoke_version {
@@ -56,6 +62,8 @@ struct invoke_version {
     struct pool_deployment *deployment;
     struct invoke_function *functions;
     size_t functions_count;
+    const struct invoke_channel *channels;
+    size_t channels_count;
     uint64_t state_bytes_max; /* of the partition; 0: no limit */
     uint32_t refs; /* the node's one included; counted in the one of partition 0 for all */
     void (*on_unused)(struct invoke_version *version); /* of partition 0, for all */
@@ -66,6 +74,9 @@ void invoke_version_unref(struct invoke_version *version);
 struct invoke_version *invoke_version_part(struct invoke_version *version, uint32_t partition);
 /* NULL when there is none of this name. */
 struct invoke_function *invoke_version_function(struct invoke_version *version, struct slice name);
+/* OK, CHANNEL_NOT_FOUND, or CHANNEL_KIND when it is not `durable` or not live. The words begin with the name. */
+MUST_CHECK enum status invoke_version_channel(const struct invoke_version *version, struct slice name,
+                                              bool durable, struct err *err);
 
 /* ---- one request ---- */
 

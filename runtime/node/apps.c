@@ -75,6 +75,7 @@ struct version {
     deploy_on_probed_fn probed;
     void *probed_ctx;
     struct invoke_function *functions; /* the partitions share them, and so their limits */
+    struct invoke_channel *channels;
     uint32_t opened; /* parts that have a deployment */
     uint32_t running; /* of these, those that have not ended yet */
     struct version_part {
@@ -307,6 +308,7 @@ static void version_part_ended(struct version *version)
     for (size_t i = 0; i < version->catalog->manifest->function_count; i++)
         list_remove(&version->functions[i].paying);
     free(version->functions);
+    free(version->channels);
     catalog_version_unref(version->catalog);
     free(version);
     app->versions--;
@@ -473,6 +475,18 @@ static struct invoke_function *functions_of(const struct manifest *manifest)
     return functions;
 }
 
+static struct invoke_channel *channels_of(const struct manifest *manifest)
+{
+    struct invoke_channel *channels = mem_zalloc((manifest->channel_count + 1) * sizeof *channels);
+    for (size_t i = 0; i < manifest->channel_count; i++)
+    {
+        const struct manifest_channel *from = &manifest->channels[i];
+        snprintf(channels[i].name, sizeof channels[i].name, "%s", from->name);
+        channels[i].durable = from->kind == CHANNEL_DURABLE;
+    }
+    return channels;
+}
+
 static enum status version_part_open(struct version *version, uint32_t index, struct err *err)
 {
     struct version_part *part = &version->parts[index];
@@ -488,6 +502,8 @@ static enum status version_part_open(struct version *version, uint32_t index, st
     part->invoke.state_bytes_max =
         version->catalog->manifest->limits.state_bytes_max / version->app->partitions;
     part->invoke.functions_count = version->catalog->manifest->function_count;
+    part->invoke.channels = version->channels;
+    part->invoke.channels_count = version->catalog->manifest->channel_count;
     version->opened++;
     version->running++;
     return STATUS_OK;
@@ -507,6 +523,7 @@ static enum status version_open(struct app *app, struct catalog_version *catalog
     version->app = app;
     version->catalog = catalog_version_ref(catalog);
     version->functions = functions_of(catalog->manifest);
+    version->channels = channels_of(catalog->manifest);
     app->versions++;
     for (uint32_t i = 0; i < app->partitions; i++)
     {

@@ -82,6 +82,7 @@ static enum status handle(struct worker_link *link, struct slice payload, struct
     case WIRE_INVOKE:
     case WIRE_ANSWER:
     case WIRE_EFFECT:
+    case WIRE_MESSAGE:
         break;
     }
     return err_set(err, STATUS_FUNCTION_PROTOCOL, "the worker sent a message of type %d", (int)type);

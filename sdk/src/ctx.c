@@ -24,6 +24,8 @@ void stead__ctx_init(struct stead_ctx *ctx, struct stead__snapshot *snapshot)
 
 void stead__ctx_fini(struct stead_ctx *ctx)
 {
+    stead__channels_reset(&ctx->channels);
+    stead__channels_fini(&ctx->channels);
     stead__view_fini(&ctx->view);
     stead__arena_fini(&ctx->arena);
     buf_fini(&ctx->reply.body);
@@ -46,6 +48,7 @@ static void begin(struct stead_ctx *ctx, const struct wire_invoke *invoke)
     ctx->rows_read = 0;
     ctx->bytes_read = 0;
     ctx->effects_count = 0;
+    stead__channels_begin(ctx);
     ctx->started_ns = clock_monotonic_ns(ctx->clock);
     ctx->now_ms = clock_wall_ms(ctx->clock);
 }
@@ -167,6 +170,7 @@ static void reset_buffer(struct buf *buf)
 
 void stead__ctx_reset(struct stead_ctx *ctx)
 {
+    stead__channels_reset(&ctx->channels);
     stead__arena_reset(&ctx->arena);
     stead__reply_reset(&ctx->reply);
     reset_buffer(&ctx->reply.body);
@@ -190,6 +194,8 @@ static enum stead_status public_status(enum status cause)
         return STEAD_NOT_FOUND;
     case STATUS_ENTITY_INVALID:
     case STATUS_INVALID_ARGUMENT:
+    case STATUS_CHANNEL_NOT_FOUND:
+    case STATUS_CHANNEL_KIND:
         return STEAD_INVALID_ARGUMENT;
     case STATUS_KEY_TOO_LONG:
         return STEAD_KEY_TOO_LONG;
@@ -211,6 +217,7 @@ static enum stead_status public_status(enum status cause)
     case STATUS_CALL_TOO_DEEP:
         return STEAD_CALL_FAILED;
     case STATUS_EFFECTS_TOO_LARGE:
+    case STATUS_MESSAGE_TOO_LARGE:
         return STEAD_EFFECTS_TOO_LARGE;
     case STATUS_DEADLINE_EXCEEDED:
         return STEAD_TIMED_OUT;

@@ -40,6 +40,18 @@ struct stead__reply {
     bool has_content_type;
 };
 
+/* What it knows of channels. */
+struct stead__channels {
+    struct stead__known
+        *known; /* channels that the node has; as long as the worker lives, which runs one version */
+    struct stead_subscription *subscriptions; /* of the run */
+    const char *type; /* of messages from here on */
+    /* Those that have started the run; read when they are asked for. */
+    struct stead_message *messages;
+    size_t message_count;
+    bool opened;
+};
+
 struct stead__failure {
     enum stead_status status; /* STEAD_OK: none */
     enum status cause; /* what it is to the node; STATUS_FUNCTION_ERROR when the handler gave up */
@@ -80,6 +92,7 @@ struct stead_ctx {
     struct buf effects; /* frames of type EFFECT */
     uint32_t effects_count;
     struct stead__inside inside_state;
+    struct stead__channels channels;
     struct buf key; /* scratch of one call */
     struct buf scratch;
 
@@ -124,3 +137,7 @@ void stead__reply_init(struct stead__reply *reply);
 void stead__reply_reset(struct stead__reply *reply);
 /* Adds what the handler left out. */
 void stead__reply_finish(struct stead_ctx *ctx);
+void stead__channels_begin(struct stead_ctx *ctx);
+/* The run's subscriptions end. */
+void stead__channels_reset(struct stead__channels *channels);
+void stead__channels_fini(struct stead__channels *channels);

@@ -17,6 +17,13 @@ struct interference {
     struct buf change; /* a write set of one entry */
 };
 
+/* A subscription of the running handler. */
+struct kit_subscription {
+    struct kit_subscription *next;
+    char *channel, *keys; /* texts of the reply arena */
+    size_t taken; /* of kit->arrived */
+};
+
 struct stead_testkit {
     struct stead_ctx ctx;
     struct stead__arena arena; /* of the rows */
@@ -30,6 +37,18 @@ struct stead_testkit {
     struct wire_headers reply_headers;
     struct buf log;
     struct buf text;
+    struct buf left; /* see stead_testkit_left */
+    struct buf arrived; /* MESSAGE frames for subscriptions of the next invocation */
+    struct buf batch; /* the body of a delivery */
+    uint64_t sequence; /* of the last message */
+    struct kit_subscription *subscriptions;
+    /* Of the running handler: what it asked and was not answered yet. */
+    struct kit_answer {
+        struct wire_answer answer;
+        struct kit_answer *next;
+    } * answers;
+    uint32_t asks;
+    struct buf answer_body;
 };
 
 static void on_log(void *owner, uint64_t invocation, enum stead_log_level level, struct slice text)
@@ -39,12 +58,115 @@ static void on_log(void *owner, uint64_t invocation, enum stead_log_level level,
     buf_printf(&kit->log, "%s: %.*s\n", names[level], SLICE_FMT(text));
 }
 
+/* ---- what leaves ---- */
+
+static void note(struct stead_testkit *kit, const char *how, struct slice name, struct slice key,
+                 struct slice body)
+{
+    buf_printf(&kit->left, "%s %.*s %.*s=%.*s\n", how, SLICE_FMT(name), SLICE_FMT(key), SLICE_FMT(body));
+}
+
+static void note_effects(struct stead_testkit *kit, struct slice effects)
+{
+    static const char *const names[] = {[WIRE_EFFECT_SEND] = "send",
+                                        [WIRE_EFFECT_PUBLISH] = "publish",
+                                        [WIRE_EFFECT_APPEND] = "append",
+                                        [WIRE_EFFECT_PUSH] = "push"};
+    struct wire_effect effect;
+    bool found;
+    for (size_t offset = 0; wire_effect_next(effects, &offset, &effect, &found, NULL) == STATUS_OK && found;)
+        note(kit, names[effect.kind], effect.name, effect.key, effect.body);
+}
+
+const char *stead_testkit_left(struct stead_testkit *kit)
+{
+    return buf_cstr(&kit->left);
+}
+
+/* ---- what a handler asks for ---- */
+
+static struct kit_subscription *subscribe(struct stead_testkit *kit, const struct wire_ask *ask)
+{
+    struct kit_subscription *added = stead__arena_alloc(&kit->reply_arena, sizeof *added);
+    *added = (struct kit_subscription){
+        .next = kit->subscriptions,
+        .channel = stead__arena_text(&kit->reply_arena, ask->name),
+        .keys = stead__arena_text(&kit->reply_arena, ask->key),
+    };
+    kit->subscriptions = added;
+    return added;
+}
+
+/* Appends the next message for it. */
+static void receive(struct stead_testkit *kit, struct kit_subscription *subscription)
+{
+    struct wire_message message;
+    bool found;
+    buf_reset(&kit->answer_body);
+    while (wire_message_next(buf_view(&kit->arrived), &subscription->taken, &message, &found, NULL) ==
+               STATUS_OK &&
+           found)
+    {
+        if (!slice_is(message.channel, subscription->channel) ||
+            !slice_starts_with(message.key, slice_cstr(subscription->keys)))
+            continue;
+        wire_message_encode(&kit->answer_body, &message);
+        return;
+    }
+}
+
+static uint32_t on_ask(void *owner, struct wire_ask *ask)
+{
+    struct stead_testkit *kit = owner;
+    ask->ask = ++kit->asks;
+    if (ask->kind == WIRE_ASK_PUBLISH)
+    {
+        note(kit, "publish_now", ask->name, ask->key, ask->body);
+        return ask->ask;
+    }
+    struct kit_answer *added = stead__arena_alloc(&kit->reply_arena, sizeof *added), **end = &kit->answers;
+    *added = (struct kit_answer){.answer = {.ask = ask->ask, .status = STATUS_OK}};
+    switch (ask->kind)
+    {
+    case WIRE_ASK_SUBSCRIBE:
+        added->answer.number = (uintptr_t)subscribe(kit, ask);
+        break;
+    case WIRE_ASK_RECEIVE:
+        receive(kit, (struct kit_subscription *)(uintptr_t)ask->number);
+        added->answer.body = buf_view(&kit->answer_body);
+        break;
+    case WIRE_ASK_CHANNEL:
+        break;
+    case WIRE_ASK_CALL:
+        added->answer.status = STATUS_UNSUPPORTED;
+        added->answer.failure = SLICE("there are no other functions here");
+        break;
+    default:
+        added->answer.status = STATUS_UNSUPPORTED;
+        added->answer.failure = SLICE("the testkit does not have this");
+        break;
+    }
+    while (*end) end = &(*end)->next;
+    *end = added;
+    return ask->ask;
+}
+
+static void on_answer(void *owner, struct wire_answer *answer)
+{
+    struct stead_testkit *kit = owner;
+    CHECK(kit->answers);
+    *answer = kit->answers->answer;
+    kit->answers = kit->answers->next;
+}
+
 struct stead_testkit *stead_testkit_create(void)
 {
     struct stead_testkit *kit = mem_zalloc(sizeof *kit);
     stead__ctx_init(&kit->ctx, NULL);
     kit->ctx.owner = kit;
     kit->ctx.log = on_log;
+    kit->ctx.ask = on_ask;
+    kit->ctx.answer = on_answer;
     stead__changes_init(&kit->rows, &kit->arena);
     return kit;
 }
@@ -67,6 +189,10 @@ void stead_testkit_destroy(struct stead_testkit *kit)
     stead__arena_fini(&kit->reply_arena);
     buf_fini(&kit->log);
     buf_fini(&kit->text);
+    buf_fini(&kit->left);
+    buf_fini(&kit->arrived);
+    buf_fini(&kit->batch);
+    buf_fini(&kit->answer_body);
     free(kit);
 }
 
@@ -188,6 +314,7 @@ static void fill_invoke(struct stead_testkit *kit, const struct stead_testkit_re
     invoke->function = SLICE("under_test");
     invoke->entity = text_or(request->entity, "");
     invoke->timeout_ms = request->timeout_ms ? request->timeout_ms : 10000;
+    invoke->origin = WIRE_ORIGIN_HTTP;
     invoke->validate = kit->waiting != NULL; /* the read set tells conflicts */
     invoke->method = text_or(request->method, "POST");
     invoke->path = text_or(request->path, "/");
@@ -204,6 +331,9 @@ static void run(struct stead_testkit *kit, stead__handler_fn handler, uint32_t a
     kit->invoke.id = kit->invoke.chain = ++kit->runs;
     kit->invoke.attempt = attempt;
     stead__ctx_reset(&kit->ctx);
+    kit->subscriptions = NULL;
+    kit->answers = NULL;
+    kit->asks = 0;
     CHECK(stead__view_begin(view, kit->invoke.chain, false, false, NULL) == STATUS_OK);
     stead__chains_merge(&view->chains, view->chain, &kit->rows);
     CHECK(view->chain->id == kit->invoke.chain); /* else the rows exceed BOUND_CHAIN_BYTES_MAX */
@@ -228,16 +358,17 @@ static int caller_status(const struct wire_result *result)
     return plain_error ? status_http(STATUS_FUNCTION_ERROR) : (int)result->http_status;
 }
 
-struct stead_testkit_reply stead_testkit_invoke(struct stead_testkit *kit,
-                                                enum stead_status (*handler)(struct stead_ctx *ctx),
-                                                const struct stead_testkit_request *request)
+static struct stead_testkit_reply invoke(struct stead_testkit *kit, stead__handler_fn handler)
 {
-    stead__arena_reset(&kit->reply_arena);
-    fill_invoke(kit, request);
     uint32_t attempts = 0;
     do run(kit, handler, ++attempts);
     while (somebody_interferes(kit));
-    if (kit->result.outcome == WIRE_OUTCOME_OK) apply(kit, kit->result.writes);
+    if (kit->result.outcome == WIRE_OUTCOME_OK)
+    {
+        apply(kit, kit->result.writes);
+        note_effects(kit, kit->result.effects);
+    }
+    buf_reset(&kit->arrived);
     keep_headers(kit);
     return (struct stead_testkit_reply){
         .status = kit->result.outcome == WIRE_OUTCOME_OK ? STEAD_OK : kit->ctx.failure.status,
@@ -247,6 +378,55 @@ struct stead_testkit_reply stead_testkit_invoke(struct stead_testkit *kit,
         .body_size = kit->result.body.size,
         .attempts = attempts,
     };
+}
+
+struct stead_testkit_reply stead_testkit_invoke(struct stead_testkit *kit,
+                                                enum stead_status (*handler)(struct stead_ctx *ctx),
+                                                const struct stead_testkit_request *request)
+{
+    stead__arena_reset(&kit->reply_arena);
+    fill_invoke(kit, request);
+    return invoke(kit, handler);
+}
+
+/* ---- messages ---- */
+
+static void encode_message(struct stead_testkit *kit, struct buf *out,
+                           const struct stead_testkit_message *message)
+{
+    struct slice body = text_or(message->body, "");
+    if (message->body_size > 0) body.size = message->body_size;
+    wire_message_encode(out, &(struct wire_message){
+                                 .sequence = ++kit->sequence,
+                                 .time_ms = clock_wall_ms(kit->ctx.clock),
+                                 .channel = slice_cstr(message->channel),
+                                 .key = text_or(message->key, ""),
+                                 .type = text_or(message->content_type, "text/plain; charset=utf-8"),
+                                 .body = body,
+                             });
+}
+
+void stead_testkit_publish(struct stead_testkit *kit, const struct stead_testkit_message *message)
+{
+    encode_message(kit, &kit->arrived, message);
+}
+
+struct stead_testkit_reply stead_testkit_deliver(struct stead_testkit *kit,
+                                                 enum stead_status (*handler)(struct stead_ctx *ctx),
+                                                 const char *entity,
+                                                 const struct stead_testkit_message *messages, size_t count)
+{
+    CHECK(count > 0 && count <= BOUND_BATCH_MESSAGES_MAX);
+    stead__arena_reset(&kit->reply_arena);
+    buf_reset(&kit->batch);
+    for (size_t i = 0; i < count; i++) encode_message(kit, &kit->batch, &messages[i]);
+    char number[24];
+    snprintf(number, sizeof number, "%zu", count);
+    const char *headers[] = {WIRE_HEADER_BATCH, number, NULL};
+    fill_invoke(kit, &(struct stead_testkit_request){.entity = entity, .headers = headers, .method = ""});
+    kit->invoke.body = buf_view(&kit->batch);
+    kit->invoke.origin = WIRE_ORIGIN_CHANNEL;
+    return invoke(kit, handler);
 }
 
 const char *stead_testkit_header(struct stead_testkit *kit, const char *name)

@@ -28,6 +28,7 @@ ROUND_TRIP(log)
 ROUND_TRIP(ask)
 ROUND_TRIP(answer)
 ROUND_TRIP(effect)
+ROUND_TRIP(message)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -46,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             round_trip_ask(payload);
             round_trip_answer(payload);
             round_trip_effect(payload);
+            round_trip_message(payload);
         }
         rest = slice_make((const uint8_t *)rest.data + need, rest.size - need);
     }

@@ -87,7 +87,7 @@ enum stead_status {
     STEAD_OK = 0,
     STEAD_NOT_FOUND = 1, /* there is no such row; not a failure */
     STEAD_FAILED = 2, /* the handler gave up: stead_fail, stead_reject */
-    STEAD_INVALID_ARGUMENT = 3, /* an entity with more than 400 bytes, a header with a line break, ... */
+    STEAD_INVALID_ARGUMENT = 3, /* an entity with more than 400 bytes, a channel that is not declared, ... */
     STEAD_KEY_TOO_LONG = 4, /* entity and row name together exceed 500 bytes */
     STEAD_VALUE_TOO_LARGE = 5, /* a value exceeds 64 MiB */
     STEAD_WRITE_SET_TOO_LARGE = 6, /* all that the invocation writes exceeds 256 MiB */
@@ -96,7 +96,7 @@ enum stead_status {
     STEAD_REPLY_TOO_LARGE = 9, /* the body exceeds 16 MiB, or the headers 100 or 64 KiB */
     STEAD_STORE_FAILED = 10, /* the rows cannot be read; the node's log says why */
     STEAD_CALL_FAILED = 11, /* a function that this one called failed, or could not be called */
-    STEAD_EFFECTS_TOO_LARGE = 12, /* more than 10,000 or 32 MiB of sends and messages in one invocation */
+    STEAD_EFFECTS_TOO_LARGE = 12, /* a message exceeds 1 MiB, or all sends and messages 10,000 or 32 MiB */
     STEAD_TIMED_OUT = 13, /* nothing came in time; not a failure of the invocation */
     STEAD_NOT_ALLOWED = 14, /* the manifest does not list this host and port */
     STEAD_UNREACHABLE = 15, /* nobody answers there; not a failure */
@@ -307,6 +307,59 @@ STEAD_API enum stead_status stead_send(struct stead_ctx *ctx, const char *functi
                                        const void *data, size_t size);
 STEAD_API enum stead_status stead_send_at(struct stead_ctx *ctx, int64_t at_ms, const char *function,
                                           const char *entity, const void *data, size_t size);
+
+/* ---- channels ----
+ *
+ * Named streams of messages, declared under `channels` in the manifest. A message has a key, "" for none, a content type
+ * and a body of at most 1 MiB. Messages reach functions in two ways: those that the manifest lists under
+ * `subscriptions` are started by them, and any function may subscribe itself and receive in a loop:
+ *
+ *     struct stead_subscription *prices = stead_subscribe(ctx, "prices", "eu/");
+ *     struct stead_message message;
+ *     while (stead_receive(prices, 1000, &message) == STEAD_OK)
+ *         stead_log(ctx, STEAD_INFO, "%s: %.*s", message.key, STEAD_FMT(message.body));
+ *
+ * Live channels are fast and promise nothing: a message reaches those who are subscribed when it is published, at most
+ * once. Who is too slow loses the oldest of its own messages, and is told how many; nobody waits for it. */
+
+struct stead_message {
+    const char *channel;
+    uint64_t sequence; /* counts the messages of the channel, 1, 2, ...; of a durable channel its offset */
+    int64_t time_ms; /* since 1970, when it was published */
+    const char *key;
+    const char *content_type;
+    struct stead_bytes body;
+    uint64_t missed; /* live: so many that were meant for this receiver were lost just before this one */
+};
+
+/* Leaves after this invocation has committed, once, and never if it does not. A channel that is not declared as live fails the
+ * invocation. */
+STEAD_API enum stead_status stead_publish(struct stead_ctx *ctx, const char *channel, const char *key,
+                                          const void *data, size_t size);
+/* Leaves at once, whatever becomes of this invocation: others see it although nothing is committed, and a
+ * run that is repeated publishes again. For streams whose speed matters more. */
+STEAD_API enum stead_status stead_publish_now(struct stead_ctx *ctx, const char *channel, const char *key,
+                                              const void *data, size_t size);
+/* The content type of the messages that this invocation publishes or appends from here on; at most 127 bytes. At first
+ * "text/plain; charset=utf-8". */
+STEAD_API enum stead_status stead_message_type(struct stead_ctx *ctx, const char *content_type);
+
+struct stead_subscription;
+
+/* To a live channel, for messages whose keys begin with `keys` ("" for all), from now on until the handler returns. Never
+ * NULL: on a failed one every receive fails. At most 64 in one invocation. */
+STEAD_API struct stead_subscription *stead_subscribe(struct stead_ctx *ctx, const char *channel,
+                                                     const char *keys);
+/* The next message, waited for at most `wait_ms`, and never beyond the deadline of this invocation. STEAD_TIMED_OUT when none
+ * came. Its memory is valid until the next receive of the same subscription, not longer: a loop that
+ * receives for hours needs no more of it. What it should keep it copies. */
+STEAD_API enum stead_status stead_receive(struct stead_subscription *subscription, uint32_t wait_ms,
+                                          struct stead_message *message);
+
+/* In a function that messages have started: how many, and the one at `index` (0, 1, ...); false behind the last one. Of a single
+ * message stead_body() is the body too. Valid until the handler returns. */
+STEAD_API size_t stead_message_count(struct stead_ctx *ctx);
+STEAD_API bool stead_message_at(struct stead_ctx *ctx, size_t index, struct stead_message *message);
 
 /* Where this invocation comes from: "http", "call", "send", "channel" or "socket". */
 STEAD_API const char *stead_origin(struct stead_ctx *ctx);

@@ -424,6 +424,43 @@ static void a_reply_beyond_its_limit_keeps_nothing(void **state)
     assert_row(fx, "n", NULL);
 }
 
+static void assert_message_refused(struct fixture *fx, const struct wire_effect *effect, enum status status,
+                                   const char *words)
+{
+    struct caller a;
+    struct effects e;
+    struct buf frames = BUF_INIT;
+    wire_effect_encode(&frames, effect);
+    start(fx, &a, "x");
+    (void)effects(&e, "n", "1", "1");
+    e.result.effects = buf_view(&frames);
+    end(taken(), STATUS_OK, &e.result);
+    effects_fini(&e);
+    buf_fini(&frames);
+    until_answered(fx, &a);
+    assert_string_equal(a.message, words);
+    assert_int_equal(a.status, status);
+    assert_row(fx, "n", NULL);
+}
+
+static void a_message_to_a_channel_that_is_not_declared_or_of_the_other_kind_keeps_nothing(void **state)
+{
+    struct fixture *fx = *state;
+    static const struct invoke_channel channels[] = {{"prices", false}, {"orders", true}};
+    fx->version.channels = channels;
+    fx->version.channels_count = 2;
+    struct wire_effect effect = {.kind = WIRE_EFFECT_PUBLISH, .name = SLICE("pricez")};
+    assert_message_refused(fx, &effect, STATUS_CHANNEL_NOT_FOUND,
+                           "'pricez': version  of app '' declares no such channel");
+    effect.name = SLICE("orders");
+    assert_message_refused(fx, &effect, STATUS_CHANNEL_KIND, "'orders' is a durable channel");
+    effect = (struct wire_effect){.kind = WIRE_EFFECT_APPEND, .name = SLICE("prices")};
+    assert_message_refused(fx, &effect, STATUS_CHANNEL_KIND, "'prices' is a live channel");
+    effect = (struct wire_effect){.kind = WIRE_EFFECT_PUBLISH, .name = SLICE("prices"), .key = SLICE("a\0b")};
+    assert_message_refused(fx, &effect, STATUS_INVALID_ARGUMENT,
+                           "a message for 'prices' has a key with a zero byte");
+}
+
 #define PROMISE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -445,6 +482,7 @@ int main(void)
         PROMISE(a_chain_takes_one_of_the_concurrency_and_the_next_entity_waits_for_it),
         PROMISE(who_waits_too_long_for_its_turn_is_told_so_and_those_behind_go_on),
         PROMISE(a_reply_beyond_its_limit_keeps_nothing),
+        PROMISE(a_message_to_a_channel_that_is_not_declared_or_of_the_other_kind_keeps_nothing),
         PROMISE(bad_entities_and_keys_are_refused_with_words),
         PROMISE(usage_is_committed_with_the_invocation_and_a_repeated_run_counts_once),
         PROMISE(old_outcomes_are_forgotten_together_with_their_age_rows),

@@ -499,6 +499,109 @@ static void log_lines_have_a_level_and_a_limit(void **state)
     assert_int_equal(strlen(log), strlen("debug: n=1\nerror: \n") + 4096);
 }
 
+/* ---- channels ---- */
+
+STEAD_FUNCTION(publishes)
+{
+    stead_publish(ctx, "prices", "eu/paris", "12", 2);
+    stead_publish_now(ctx, "ticks", NULL, "1", 1);
+    stead_send(ctx, "mail", "ann", "hello", 5);
+    return stead_query(ctx, "fail") ? stead_fail(ctx, "no") : STEAD_OK;
+}
+
+static void what_leaves_leaves_with_the_commit_but_for_what_is_published_at_once(void **state)
+{
+    (void)stead_testkit_invoke(*state, stead_fn_publishes,
+                               &(struct stead_testkit_request){.query = "fail=1"});
+    assert_string_equal(stead_testkit_left(*state), "publish_now ticks =1\n");
+    (void)stead_testkit_invoke(*state, stead_fn_publishes, NULL);
+    assert_string_equal(stead_testkit_left(*state),
+                        "publish_now ticks =1\npublish_now ticks =1\npublish prices eu/paris=12\nsend mail "
+                        "ann=hello\n");
+}
+
+STEAD_FUNCTION(publishes_too_much)
+{
+    static char body[1024 * 1024 + 1], key[402];
+    memset(key, 'k', sizeof key - 1);
+    enum stead_status expected = STEAD_EFFECTS_TOO_LARGE;
+    if (stead_publish(ctx, "prices", "", body, sizeof body) != expected) return stead_fail(ctx, "body");
+    stead_failure_clear(ctx);
+    if (stead_publish_now(ctx, "prices", key, "", 0) != expected) return stead_fail(ctx, "key");
+    stead_failure_clear(ctx);
+    if (stead_publish(ctx, "", "", "", 0) != STEAD_INVALID_ARGUMENT) return stead_fail(ctx, "name");
+    stead_failure_clear(ctx);
+    if (stead_message_type(ctx, "a\nb") != STEAD_INVALID_ARGUMENT) return stead_fail(ctx, "type");
+    stead_failure_clear(ctx);
+    stead_publish(ctx, "prices", "", body, sizeof body);
+    return STEAD_OK;
+}
+
+static void a_message_beyond_its_limits_is_refused_with_both_numbers(void **state)
+{
+    struct stead_testkit_reply answer = stead_testkit_invoke(*state, stead_fn_publishes_too_much, NULL);
+    assert_string_equal(
+        answer.failure,
+        "stead_publish: the message for prices has 1048577 bytes, at most 1048576 are allowed");
+    assert_int_equal(answer.http_status, 413);
+    assert_string_equal(stead_testkit_left(*state), "");
+}
+
+STEAD_FUNCTION(listens)
+{
+    struct stead_subscription *eu = stead_subscribe(ctx, "prices", "eu/"),
+                              *all = stead_subscribe(ctx, "prices", "");
+    struct stead_message message;
+    while (stead_receive(eu, 10, &message) == STEAD_OK)
+        stead_reply(ctx, "%s %s %s %.*s %d;", message.channel, message.key, message.content_type,
+                    STEAD_FMT(message.body), (int)message.sequence);
+    int count = 0;
+    while (stead_receive(all, 10, &message) == STEAD_OK) count++;
+    return stead_reply(ctx, "%d in all", count);
+}
+
+static void a_subscriber_receives_what_its_keys_let_through_and_then_times_out(void **state)
+{
+    static const struct stead_testkit_message messages[] = {
+        {.channel = "prices", .key = "eu/paris", .body = "12"},
+        {.channel = "prices", .key = "us/boston", .body = "9"},
+        {.channel = "orders", .key = "eu/paris", .body = "no"},
+        {.channel = "prices", .key = "eu/rome", .body = "11", .content_type = "text/x"},
+    };
+    for (int i = 0; i < 4; i++) stead_testkit_publish(*state, &messages[i]);
+    struct stead_testkit_reply answer = stead_testkit_invoke(*state, stead_fn_listens, NULL);
+    assert_string_equal(answer.body,
+                        "prices eu/paris text/plain; charset=utf-8 12 1;prices eu/rome text/x 11 4;"
+                        "3 in all");
+}
+
+STEAD_FUNCTION(takes_messages)
+{
+    struct stead_message message;
+    stead_reply(ctx, "%s %zu:", stead_origin(ctx), stead_message_count(ctx));
+    for (size_t i = 0; stead_message_at(ctx, i, &message); i++)
+    {
+        stead_reply(ctx, " %s/%s=", message.channel, message.key);
+        stead_reply_bytes(ctx, message.body.data, message.body.size);
+    }
+    return STEAD_OK;
+}
+
+static void a_function_that_messages_have_started_sees_all_of_them(void **state)
+{
+    static const struct stead_testkit_message messages[] = {
+        {.channel = "orders", .key = "ann", .body = "1"},
+        {.channel = "orders", .body = "a\0b", .body_size = 3},
+    };
+    struct stead_testkit_reply answer =
+        stead_testkit_deliver(*state, stead_fn_takes_messages, NULL, messages, 2);
+    assert_int_equal(answer.status, STEAD_OK);
+    assert_int_equal(answer.body_size, 35);
+    assert_memory_equal(answer.body, "channel 2: orders/ann=1 orders/=a\0b", 35);
+    answer = stead_testkit_invoke(*state, stead_fn_takes_messages, NULL);
+    assert_string_equal(answer.body, "http 0:");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -523,6 +626,10 @@ int main(void)
         TEST(reading_too_many_rows_is_a_failure_when_it_writes),
         TEST(writing_too_much_is_a_failure),
         TEST(log_lines_have_a_level_and_a_limit),
+        TEST(what_leaves_leaves_with_the_commit_but_for_what_is_published_at_once),
+        TEST(a_message_beyond_its_limits_is_refused_with_both_numbers),
+        TEST(a_subscriber_receives_what_its_keys_let_through_and_then_times_out),
+        TEST(a_function_that_messages_have_started_sees_all_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,15 @@ static const struct wire_effect example_effect = {
     .body = {"{}", 2},
 };
 
+static const struct wire_message example_message = {
+    .sequence = 1ULL << 40,
+    .time_ms = 1700000000000,
+    .channel = {"prices", 6},
+    .key = {"eu/paris", 8},
+    .type = {"text/plain", 10},
+    .body = {"12.5\0", 5},
+};
+
 static void encode_example(struct buf *out, enum wire_type type)
 {
     switch (type)
@@ -127,6 +136,9 @@ static void encode_example(struct buf *out, enum wire_type type)
         break;
     case WIRE_EFFECT:
         wire_effect_encode(out, &example_effect);
+        break;
+    case WIRE_MESSAGE:
+        wire_message_encode(out, &example_message);
         break;
     }
 }
@@ -184,6 +196,7 @@ static enum status decode(struct slice payload, enum wire_type type, struct err 
     struct wire_ask ask;
     struct wire_answer answer;
     struct wire_effect effect;
+    struct wire_message message;
     enum status status = STATUS_INTERNAL;
     switch (type)
     {
@@ -229,6 +242,12 @@ static enum status decode(struct slice payload, enum wire_type type, struct err 
         assert_true(effect.kind >= WIRE_EFFECT_SEND && effect.kind <= WIRE_EFFECT_KIND_MAX);
         assert_true(inside(effect.name, payload) && inside(effect.key, payload));
         assert_true(inside(effect.type, payload) && inside(effect.body, payload));
+        return status;
+    case WIRE_MESSAGE:
+        status = wire_message_decode(payload, &message, err);
+        if (status != STATUS_OK) return status;
+        assert_true(inside(message.channel, payload) && inside(message.key, payload));
+        assert_true(inside(message.type, payload) && inside(message.body, payload));
         return status;
     }
     return status;
@@ -356,6 +375,37 @@ static void effects_are_read_in_their_order_and_a_cut_off_one_is_refused(void **
     buf_fini(&out);
 }
 
+static void a_batch_of_messages_is_read_in_its_order_and_a_cut_off_one_is_refused(void **state)
+{
+    struct buf out = BUF_INIT;
+    struct wire_message message = example_message;
+    for (uint64_t i = 0; i < 3; i++)
+    {
+        message.sequence = i;
+        wire_message_encode(&out, &message);
+    }
+    size_t offset = 0;
+    bool found;
+    for (uint64_t i = 0; i < 3; i++)
+    {
+        assert_int_equal(wire_message_next(buf_view(&out), &offset, &message, &found, NULL), STATUS_OK);
+        assert_true(found && message.sequence == i && message.time_ms == example_message.time_ms);
+        assert_slice(message.channel, example_message.channel);
+        assert_slice(message.key, example_message.key);
+        assert_slice(message.type, example_message.type);
+        assert_slice(message.body, example_message.body);
+    }
+    assert_int_equal(wire_message_next(buf_view(&out), &offset, &message, &found, NULL), STATUS_OK);
+    assert_false(found);
+    struct err err = ERR_INIT;
+    offset = 0;
+    assert_int_equal(
+        wire_message_next(slice_make(out.data, out.size / 3 - 1), &offset, &message, &found, &err),
+        STATUS_FUNCTION_PROTOCOL);
+    assert_string_equal(err_text(&err), "messages: the last one is cut off");
+    buf_fini(&out);
+}
+
 static void large_bodies_and_all_headers_fit(void **state)
 {
     (void)state;
@@ -379,11 +429,11 @@ static void a_stream_of_frames_comes_apart_at_every_split(void **state)
 {
     (void)state;
     struct buf stream = BUF_INIT;
-    for (int type = WIRE_READY; type <= WIRE_EFFECT; type++) encode_example(&stream, (enum wire_type)type);
+    for (int type = WIRE_READY; type <= WIRE_TYPE_MAX; type++) encode_example(&stream, (enum wire_type)type);
     for (size_t have = 0; have <= stream.size; have++)
     {
         size_t at = 0;
-        for (int expected = WIRE_READY; expected <= WIRE_EFFECT; expected++)
+        for (int expected = WIRE_READY; expected <= WIRE_TYPE_MAX; expected++)
         {
             struct slice rest = {stream.data + at, have - at}, payload;
             size_t need;
@@ -425,7 +475,7 @@ static void a_frame_of_impossible_length_is_refused(void **state)
 static void every_truncation_of_every_message_is_refused(void **state)
 {
     (void)state;
-    for (int type = WIRE_READY; type <= WIRE_EFFECT; type++)
+    for (int type = WIRE_READY; type <= WIRE_TYPE_MAX; type++)
     {
         struct buf out = BUF_INIT;
         encode_example(&out, (enum wire_type)type);
@@ -446,7 +496,7 @@ static void every_truncation_of_every_message_is_refused(void **state)
 static void every_flipped_bit_is_refused_or_stays_inside_of_the_payload(void **state)
 {
     (void)state;
-    for (int type = WIRE_READY; type <= WIRE_EFFECT; type++)
+    for (int type = WIRE_READY; type <= WIRE_TYPE_MAX; type++)
     {
         struct buf out = BUF_INIT;
         encode_example(&out, (enum wire_type)type);
@@ -470,7 +520,7 @@ static void random_damage_is_refused_or_stays_inside_of_the_payload(void **state
     prng_init(&prng, 20);
     for (int round = 0; round < 20000; round++)
     {
-        enum wire_type type = (enum wire_type)(1 + prng_below(&prng, WIRE_EFFECT));
+        enum wire_type type = (enum wire_type)(1 + prng_below(&prng, WIRE_TYPE_MAX));
         struct buf out = BUF_INIT;
         encode_example(&out, type);
         struct slice whole = only_payload(buf_view(&out));
@@ -529,7 +579,7 @@ static void a_type_that_does_not_exist_is_refused(void **state)
 {
     (void)state;
     enum wire_type type;
-    assert_int_equal(wire_type_of(SLICE("\x91\x08"), &type, NULL), STATUS_FUNCTION_PROTOCOL);
+    assert_int_equal(wire_type_of(SLICE("\x91\x09"), &type, NULL), STATUS_FUNCTION_PROTOCOL);
     assert_int_equal(wire_type_of(SLICE("\x91\x00"), &type, NULL), STATUS_FUNCTION_PROTOCOL);
     assert_int_equal(wire_type_of(SLICE("\xc3"), &type, NULL), STATUS_FUNCTION_PROTOCOL);
     assert_int_equal(wire_type_of(SLICE_EMPTY, &type, NULL), STATUS_FUNCTION_PROTOCOL);
@@ -543,6 +593,7 @@ int main(void)
         cmocka_unit_test(ready_and_log_arrive_as_they_were_sent),
         cmocka_unit_test(ask_and_answer_arrive_as_they_were_sent),
         cmocka_unit_test(effects_are_read_in_their_order_and_a_cut_off_one_is_refused),
+        cmocka_unit_test(a_batch_of_messages_is_read_in_its_order_and_a_cut_off_one_is_refused),
         cmocka_unit_test(large_bodies_and_all_headers_fit),
         cmocka_unit_test(a_stream_of_frames_comes_apart_at_every_split),
         cmocka_unit_test(a_frame_of_impossible_length_is_refused),

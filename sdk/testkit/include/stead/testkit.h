@@ -65,6 +65,26 @@ STEAD_API const char *stead_testkit_header(struct stead_testkit *kit, const char
 /* What was logged since the kit was created: "info: text\n" for each line. */
 STEAD_API const char *stead_testkit_log(struct stead_testkit *kit);
 
+/* What has left with the invocations that succeeded, and what was published at once, since the kit was created: "publish
+ * prices eu/paris=12.5\n", "publish_now ...", "append ...", "send function entity=payload\n" or "push ..." for each. */
+STEAD_API const char *stead_testkit_left(struct stead_testkit *kit);
+
+/* A message of a channel; all but the channel may be NULL or 0. */
+struct stead_testkit_message {
+    const char *channel;
+    const char *key;
+    const char *content_type;
+    const char *body;
+    size_t body_size; /* 0: the body is a zero-terminated text */
+};
+/* Arrives while the next invocation runs: who has subscribed to its channel and key receives it. Subscribing to any channel
+ * succeeds here; when nothing is left to receive, stead_receive() times out at once. */
+STEAD_API void stead_testkit_publish(struct stead_testkit *kit, const struct stead_testkit_message *message);
+/* Runs the handler as started by these messages, at most 1000. `entity` may be NULL. */
+STEAD_API struct stead_testkit_reply
+stead_testkit_deliver(struct stead_testkit *kit, enum stead_status (*handler)(struct stead_ctx *ctx),
+                      const char *entity, const struct stead_testkit_message *messages, size_t count);
+
 /* A row as text, NULL when there is none; sets one, or deletes it when `value` is NULL. */
 STEAD_API const char *stead_testkit_get(struct stead_testkit *kit, const char *entity, const char *name);
 STEAD_API void stead_testkit_put(struct stead_testkit *kit, const char *entity, const char *name,
