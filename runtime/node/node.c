@@ -29,6 +29,8 @@
 #include "runtime/observe/fnlog.h"
 #include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
+#include "runtime/trigger/live_bus.h"
+#include "runtime/trigger/live_delivery.h"
 #include "runtime/trigger/outbox.h"
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
@@ -51,6 +53,8 @@ struct node {
     struct invoke *engine;
     struct router *router;
     struct outbox *outbox;
+    struct live_delivery *live;
+    struct live_bus *bus;
     struct ports ports;
     struct apps *apps;
 
@@ -75,6 +79,12 @@ static void on_system_wake(void *ctx)
 {
     struct node *node = ctx;
     loop_post(node->loop, &node->system_reap);
+}
+
+static void on_published(void *ctx, const struct wire_message *message)
+{
+    struct node *node = ctx;
+    if (node->bus) live_bus_publish(node->bus, message);
 }
 
 static void on_log(void *ctx, const struct pool_log *line)
@@ -123,6 +133,7 @@ static void port_on_switch(void *ctx, const char *app, struct catalog_version *v
 {
     struct node *node = ctx;
     apps_on_switch(node->apps, app, version);
+    live_delivery_switch(node->live, app, version ? version->manifest : NULL);
     routes_rebuild(node);
 }
 
@@ -214,6 +225,10 @@ static void port_metrics(void *ctx, struct buf *text)
     gateway_stats(node->public, &http);
     struct outbox_stats sends;
     outbox_stats(node->outbox, &sends);
+    struct live_delivery_stats live;
+    struct live_bus_stats bus = {.malformed = 0};
+    live_delivery_stats(node->live, &live);
+    if (node->bus) live_bus_stats(node->bus, &bus);
     struct metrics metrics = {
         .invocations_started = invoke.started,
         .invocations_succeeded = invoke.succeeded,
@@ -243,6 +258,17 @@ static void port_metrics(void *ctx, struct buf *text)
         .http_aborted = http.aborted,
         .http_bytes_in = http.bytes_in,
         .http_bytes_out = http.bytes_out,
+        .messages_published = live.hub.published,
+        .messages_delivered = live.hub.delivered,
+        .messages_lost = live.hub.lost,
+        .messages_missed = live.hub.upstream_lost,
+        .messages_refused = live.refused,
+        .messages_started = live.started,
+        .messages_failed = live.failed,
+        .subscriptions = live.receivers,
+        .bus_received = bus.bus.received,
+        .bus_refused = live.foreign_refused + bus.malformed,
+        .bus_sent = bus.bus.sent,
         .apps_asleep = apps_asleep(node->apps),
     };
     struct buf stores = BUF_INIT;
@@ -345,6 +371,15 @@ static enum status open_apps(struct node *node, struct err *err)
         .router = node->router,
         .seed = prng_entropy(),
     });
+    node->live = live_delivery_create(&(struct live_delivery_config){
+        .loop = node->loop,
+        .clock = node->clock,
+        .router = node->router,
+        .on_published = on_published,
+        .ctx = node,
+    });
+    node->bus = live_bus_create(node->live);
+    node->ports.live = node->live;
     ports_connect(&node->ports, node->engine);
     struct buf dir = BUF_INIT, artifacts = BUF_INIT;
     path_in_data(node, "apps", &dir);
@@ -376,7 +411,29 @@ static enum status open_apps(struct node *node, struct err *err)
     {
         const struct catalog_app *app = catalog_app_at(node->catalog, i);
         apps_start(node->apps, app->name, catalog_app_current(app));
+        live_delivery_switch(node->live, app->name, catalog_app_current(app)->manifest);
     }
+    return STATUS_OK;
+}
+
+/* Without an address no thread of it is started. */
+static enum status open_bus(struct node *node, struct err *err)
+{
+    const struct config *config = node->config;
+    struct bus *bus;
+    if (!config->bus_publish[0] && !config->bus_intake[0] && !config->bus_peers[0]) return STATUS_OK;
+    struct bus_nng_config settings = {
+        .loop = node->loop,
+        .handler = live_bus_handler(node->bus),
+        .publish = config->bus_publish,
+        .intake = config->bus_intake,
+        .peers = config->bus_peers,
+        .intake_per_second = (uint32_t)config->bus_intake_per_second,
+    };
+    TRY(bus_nng_open(&settings, &bus, err));
+    live_bus_attach(node->bus, bus);
+    log_info("bus.open", "publish=%s intake=%s peers=%s", config->bus_publish, config->bus_intake,
+             config->bus_peers);
     return STATUS_OK;
 }
 
@@ -484,6 +541,7 @@ enum status node_open(struct node **out, struct loop *loop, const struct config 
     TRY(open_data(node, err));
     TRY(open_system(node, err));
     TRY(open_apps(node, err));
+    TRY(open_bus(node, err));
     TRY(open_gateways(node, err));
     front_set_ready(node->front, true);
     *out = node;
@@ -529,6 +587,8 @@ static void on_deployer_closed(void *ctx)
 static void on_gateway_drained(void *ctx)
 {
     struct node *node = ctx;
+    live_bus_destroy(node->bus); /* now: its end takes a turn of the loop */
+    node->bus = NULL;
     admin_drain(node->admin);
     deployer_close(node->deployer, on_deployer_closed, node);
 }
@@ -543,6 +603,7 @@ void node_drain(struct node *node)
     node->draining = true;
     front_set_ready(node->front, false);
     router_drain(node->router);
+    live_delivery_drain(node->live);
     gateway_drain(node->public, node->config->drain_timeout_ms, on_gateway_drained, node);
 }
 
@@ -553,6 +614,7 @@ void node_destroy(struct node *node)
     router_destroy(node->router);
     apps_destroy(node->apps);
     outbox_destroy(node->outbox);
+    live_delivery_destroy(node->live);
     invoke_destroy(node->engine);
     pool_destroy(node->pool);
     fnlog_destroy(node->fnlog);

@@ -3,6 +3,7 @@
 #include "runtime/node/ports.h"
 
 #include "runtime/invoke/invoke.h"
+#include "runtime/trigger/live_delivery.h"
 #include "runtime/trigger/outbox.h"
 
 static void refuse(struct invocation *invocation, const struct wire_ask *ask, const char *words)
@@ -16,19 +17,33 @@ static void refuse(struct invocation *invocation, const struct wire_ask *ask, co
 
 static void on_ask(void *ctx, struct invocation *invocation, const struct wire_ask *ask)
 {
+    const struct ports *ports = ctx;
     switch (ask->kind)
     {
     case WIRE_ASK_CALL: /* the engine's own */
-    case WIRE_ASK_PUBLISH:
         break;
+    case WIRE_ASK_PUBLISH:
     case WIRE_ASK_SUBSCRIBE:
     case WIRE_ASK_RECEIVE:
-        refuse(invocation, ask, "this node has no live channels");
+    case WIRE_ASK_CHANNEL:
+        live_delivery_ask(ports->live, invocation, ask);
         break;
     case WIRE_ASK_STREAM:
         refuse(invocation, ask, "the reply of this invocation cannot be streamed");
         break;
     }
+}
+
+static void on_ask_over(void *ctx, struct invocation *invocation)
+{
+    const struct ports *ports = ctx;
+    live_delivery_ask_over(ports->live, invocation);
+}
+
+static void on_release(void *ctx, struct invocation *invocation, const struct wire_effect *effect)
+{
+    const struct ports *ports = ctx;
+    if (effect->kind == WIRE_EFFECT_PUBLISH) live_delivery_release(ports->live, invocation, effect);
 }
 
 static void on_sent(void *ctx, struct invoke_partition *partition)
@@ -40,5 +55,8 @@ static void on_sent(void *ctx, struct invoke_partition *partition)
 void ports_connect(struct ports *ports, struct invoke *engine)
 {
     ports->engine = engine;
-    invoke_set_ports(engine, &(struct invoke_ports){.ctx = ports, .ask = on_ask, .sent = on_sent});
+    invoke_set_ports(
+        engine,
+        &(struct invoke_ports){
+            .ctx = ports, .ask = on_ask, .ask_over = on_ask_over, .release = on_release, .sent = on_sent});
 }

@@ -3,10 +3,12 @@
 #pragma once
 
 struct invoke;
+struct live_delivery;
 
 /* The parts behind the ports. What belongs to a partition is found there (invoke_partition_place). */
 struct ports {
     struct invoke *engine;
+    struct live_delivery *live;
 };
 
 /* `ports` is the caller's and stays. */

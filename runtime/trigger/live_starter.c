@@ -1,0 +1,245 @@
+/* live_starter.c - messages into invocations. */
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/trigger/live_starter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/base/bounds.h"
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/catalog/manifest.h"
+#include "runtime/invoke/invoke.h"
+#include "runtime/loop/loop.h"
+#include "runtime/router/router.h"
+
+enum { NUMBER_CHARS = 24, HEADERS_MAX = 8 };
+
+struct live_starter {
+    struct live_subscriber subscriber;
+    struct live_starters *starters;
+    struct list link; /* of its app, or of `dropped` */
+    struct list ready;
+    char *app, *function;
+    uint32_t batch;
+    bool by_key;
+    uint32_t in_flight;
+};
+
+/* One invocation: what its request points to. */
+struct start {
+    struct live_starter *starter;
+    struct buf frames;
+    struct wire_message first;
+    struct wire_headers headers;
+    char numbers[HEADERS_MAX][NUMBER_CHARS];
+};
+
+void live_starters_init(struct live_starters *starters, struct loop *loop, struct router *router)
+{
+    *starters = (struct live_starters){.loop = loop, .router = router};
+    list_init(&starters->ready);
+    list_init(&starters->dropped);
+}
+
+void live_starters_fini(struct live_starters *starters)
+{
+    CHECK(list_empty(&starters->dropped));
+}
+
+void live_starters_drain(struct live_starters *starters)
+{
+    starters->draining = true;
+}
+
+/* ---- coming and going ---- */
+
+static void on_message(struct live_subscriber *subscriber)
+{
+    struct live_starter *starter = CONTAINER_OF(subscriber, struct live_starter, subscriber);
+    if (starter->in_flight == BOUND_LIVE_RUNS_MAX) return; /* the end of one looks again */
+    list_remove(&starter->ready);
+    list_push_back(&starter->starters->ready, &starter->ready);
+    loop_want(starter->starters->loop, PHASE_ADMIT);
+}
+
+static void starter_free(struct live_starter *starter)
+{
+    list_remove(&starter->link);
+    free(starter->app);
+    free(starter->function);
+    free(starter);
+}
+
+static struct live_starter *same_of(struct list *before, struct live_channel *channel,
+                                    const struct manifest_subscription *subscription)
+{
+    struct slice keys = subscription->keys ? slice_cstr(subscription->keys) : SLICE_EMPTY;
+    LIST_FOREACH(link, before)
+    {
+        struct live_starter *starter = CONTAINER_OF(link, struct live_starter, link);
+        if (starter->subscriber.channel == channel &&
+            strcmp(starter->function, subscription->function) == 0 &&
+            slice_equal(buf_view(&starter->subscriber.keys), keys))
+            return starter;
+    }
+    return NULL;
+}
+
+void live_starters_add(struct live_starters *starters, const char *app, struct live_channel *channel,
+                       const struct manifest_subscription *subscription, struct list *before, struct list *to)
+{
+    static const struct live_limits limits = {.messages_max = BOUND_LIVE_QUEUE_MESSAGES_MAX,
+                                              .bytes_max = BOUND_LIVE_QUEUE_BYTES_MAX};
+    struct live_starter *starter = same_of(before, channel, subscription);
+    if (starter)
+        list_remove(&starter->link);
+    else
+    {
+        starter = mem_zalloc(sizeof *starter);
+        starter->starters = starters;
+        starter->app = mem_strdup(app);
+        starter->function = mem_strdup(subscription->function);
+        list_init(&starter->ready);
+        live_subscribe(channel, &starter->subscriber,
+                       subscription->keys ? slice_cstr(subscription->keys) : SLICE_EMPTY, &limits,
+                       on_message);
+    }
+    starter->batch = subscription->batch;
+    starter->by_key = subscription->entity == SUBSCRIPTION_ENTITY_KEY;
+    list_push_back(to, &starter->link);
+}
+
+void live_starters_drop(struct live_starters *starters, struct list *list)
+{
+    struct list *link;
+    while ((link = list_pop_front(list)))
+    {
+        struct live_starter *starter = CONTAINER_OF(link, struct live_starter, link);
+        live_unsubscribe(&starter->subscriber);
+        list_remove(&starter->ready);
+        list_push_back(&starters->dropped, &starter->link);
+        if (starter->in_flight == 0) starter_free(starter);
+    }
+}
+
+/* ---- an invocation ---- */
+
+static void header(struct start *start, const char *name, struct slice value)
+{
+    CHECK(start->headers.count < HEADERS_MAX);
+    start->headers.items[start->headers.count++] = (struct wire_header){slice_cstr(name), value};
+}
+
+static void header_number(struct start *start, const char *name, uint64_t number)
+{
+    char *text = start->numbers[start->headers.count];
+    snprintf(text, NUMBER_CHARS, "%llu", (unsigned long long)number);
+    header(start, name, slice_cstr(text));
+}
+
+/* Takes one message or a batch; of one key, when that names the entity. */
+static uint32_t take(struct live_starter *starter, struct buf *frames, uint64_t *missed)
+{
+    struct live_subscriber *subscriber = &starter->subscriber;
+    if (!starter->by_key)
+        return live_take(subscriber, starter->batch, BOUND_LIVE_BATCH_BYTES_MAX, frames, missed);
+    struct buf key = BUF_INIT;
+    struct wire_message next;
+    uint32_t count = 0;
+    while (count < starter->batch && live_peek(subscriber, &next))
+    {
+        if (count == 0)
+            buf_append(&key, next.key);
+        else if (!slice_equal(next.key, buf_view(&key)) || frames->size >= BOUND_LIVE_BATCH_BYTES_MAX)
+            break;
+        uint64_t lost;
+        count += live_take(subscriber, 1, SIZE_MAX, frames, &lost);
+        if (count == 1) *missed = lost;
+    }
+    buf_fini(&key);
+    return count;
+}
+
+static void start_end(struct start *start)
+{
+    struct live_starter *starter = start->starter;
+    buf_fini(&start->frames);
+    free(start);
+    starter->in_flight--;
+    if (!starter->subscriber.channel)
+    {
+        if (starter->in_flight == 0) starter_free(starter);
+        return;
+    }
+    if (starter->subscriber.count > 0) on_message(&starter->subscriber);
+}
+
+static void on_done(void *ctx, const struct outcome *outcome)
+{
+    struct start *start = ctx;
+    struct live_starter *starter = start->starter;
+    if (outcome->status != STATUS_OK)
+    {
+        starter->starters->failed++;
+        log_debug("live.failed", "app=%s function=%s code=%s %s", starter->app, starter->function,
+                  status_code(outcome->status), outcome->message);
+    }
+    start_end(start);
+}
+
+static void start_one(struct live_starter *starter)
+{
+    struct live_starters *starters = starter->starters;
+    struct start *start = mem_zalloc(sizeof *start);
+    uint64_t missed = 0;
+    start->starter = starter;
+    uint32_t count = take(starter, &start->frames, &missed);
+    CHECK(count > 0);
+    size_t offset = 0;
+    bool found;
+    CHECK(wire_message_next(buf_view(&start->frames), &offset, &start->first, &found, NULL) == STATUS_OK &&
+          found);
+    const struct wire_message *first = &start->first;
+    header(start, WIRE_HEADER_CHANNEL, first->channel);
+    if (starter->batch > 1)
+        header_number(start, WIRE_HEADER_BATCH, count);
+    else
+    {
+        header_number(start, WIRE_HEADER_SEQUENCE, first->sequence);
+        header_number(start, WIRE_HEADER_TIME, first->time_ms);
+        header(start, WIRE_HEADER_KEY, first->key);
+        header(start, "content-type", first->type);
+    }
+    if (missed) header_number(start, WIRE_HEADER_MISSED, missed);
+    struct invoke_request request = {
+        .origin = WIRE_ORIGIN_CHANNEL,
+        .entity = starter->by_key ? first->key : SLICE_EMPTY,
+        .headers = &start->headers,
+        .body = starter->batch > 1 ? buf_view(&start->frames) : first->body,
+    };
+    struct err err = ERR_INIT;
+    starter->in_flight++;
+    starters->started++;
+    if (router_invoke(starters->router, slice_cstr(starter->app), slice_cstr(starter->function), &request,
+                      on_done, start, &err) == STATUS_OK)
+        return;
+    starters->failed++;
+    log_debug("live.refused", "app=%s function=%s %s", starter->app, starter->function, err_text(&err));
+    start_end(start);
+}
+
+void live_starters_run(struct live_starters *starters)
+{
+    /* Those that come back to the list meanwhile wait for the next turn. */
+    struct list now, *link;
+    list_init(&now);
+    list_splice_back(&now, &starters->ready);
+    while ((link = list_pop_front(&now)))
+    {
+        struct live_starter *starter = CONTAINER_OF(link, struct live_starter, ready);
+        while (!starters->draining && starter->subscriber.count > 0 &&
+               starter->in_flight < BOUND_LIVE_RUNS_MAX)
+            start_one(starter);
+    }
+}
