@@ -7,6 +7,8 @@
 // With a rate, request i is due at i/RATE seconds, whatever came back until then, and its latency counts from that time:
 // a server that stalls is charged for everybody who would have come meanwhile. A caller sends its next request when it
 // has the answer to the last one. Prints a JSON line for each 100 ms and, last, one for all.
+#include "bench/macro/histogram.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -27,51 +29,13 @@ enum {
     POINTS_MAX = 64,
     CONNECTIONS_MAX = 8192,
     EVENTS = 512,
-    STEPS = 32, /* of the histogram for each doubling: 3 % */
     INTERVAL_MS = 100,
     FINISH_MS = 3000, /* for answers after the last request */
 };
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
 
-/* ---- latencies ---- */
-
-struct histogram {
-    uint64_t of[40 * STEPS];
-    uint64_t count;
-};
-
-static unsigned bucket_of(uint64_t us)
-{
-    if (us < STEPS) return (unsigned)us;
-    unsigned exponent = 63u - (unsigned)__builtin_clzll(us) - 5; /* 32 = 1 << 5 */
-    unsigned bucket = (exponent + 1) * STEPS + (unsigned)((us >> exponent) - STEPS);
-    return bucket < 40 * STEPS ? bucket : 40 * STEPS - 1;
-}
-
-static uint64_t bucket_us(unsigned bucket)
-{
-    if (bucket < STEPS) return bucket;
-    unsigned exponent = bucket / STEPS - 1;
-    return (uint64_t)(STEPS + bucket % STEPS) << exponent;
-}
-
-static void histogram_add(struct histogram *histogram, uint64_t us)
-{
-    histogram->of[bucket_of(us)]++;
-    histogram->count++;
-}
-
-static uint64_t histogram_at(const struct histogram *histogram, double part)
-{
-    uint64_t rank = (uint64_t)(part * (double)histogram->count), seen = 0;
-    for (unsigned i = 0; i < 40 * STEPS; i++)
-    {
-        seen += histogram->of[i];
-        if (seen > rank) return bucket_us(i);
-    }
-    return 0;
-}
+/* ---- figures ---- */
 
 struct figures {
     struct histogram ok, refused;
