@@ -106,6 +106,28 @@ static void show_routes(const json_t *routes)
     table_print(&table);
 }
 
+static void show_channels(const json_t *channels)
+{
+    if (json_array_size(channels) == 0) return;
+    struct table table;
+    table_init(&table, (const char *[]){"CHANNEL", "KIND", "OUTSIDE", "FUNCTIONS", NULL});
+    size_t index;
+    json_t *channel;
+    json_array_foreach(channels, index, channel)
+    {
+        struct buf functions = BUF_INIT;
+        join_names(&functions, json_object_get(channel, "functions"));
+        table_cell(&table, "%s", text(channel, "name"));
+        table_cell(&table, "%s", text(channel, "kind"));
+        table_cell(&table, "%s",
+                   json_is_true(json_object_get(channel, "from_outside")) ? "publishes" : "reads");
+        table_cell(&table, "%s", functions.size ? buf_cstr(&functions) : "-");
+        buf_fini(&functions);
+    }
+    putchar('\n');
+    table_print(&table);
+}
+
 static void show_versions(const json_t *versions)
 {
     struct table table;
@@ -141,6 +163,7 @@ enum cli_exit cmd_apps(struct cli_line *line)
     {
         show_functions(json_object_get(json, "functions"));
         show_routes(json_object_get(json, "routes"));
+        show_channels(json_object_get(json, "channels"));
         show_versions(json_object_get(json, "versions"));
     }
     json_decref(json);

@@ -51,25 +51,45 @@ static json_t *show_function(const struct manifest_function *function)
         (int)function->pool.min, "max", (int)function->pool.max, "idle_ms", (int)function->pool.idle_ms);
 }
 
+/* With the functions that its messages start. */
+static json_t *show_channel(const struct manifest *manifest, const struct manifest_channel *channel)
+{
+    json_t *functions = json_array();
+    for (size_t i = 0; i < manifest->subscription_count; i++)
+        if (strcmp(manifest->subscriptions[i].channel, channel->name) == 0)
+            json_array_append_new(functions, json_string(manifest->subscriptions[i].function));
+    bool durable = channel->kind == CHANNEL_DURABLE;
+    json_t *json =
+        json_pack("{s:s, s:s, s:b, s:o}", "name", channel->name, "kind", durable ? "durable" : "live",
+                  "from_outside", channel->from_outside, "functions", functions);
+    if (!durable) return json;
+    json_object_set_new(json, "keep_hours", json_integer(channel->keep_hours));
+    json_object_set_new(json, "keep_mb", json_integer(channel->keep_mb));
+    return json;
+}
+
 void admin_apps_show(struct admin_call *call)
 {
     const struct catalog_app *app = catalog_app_find(call->admin->config.catalog, call->app);
     const struct manifest *manifest = catalog_app_current(app)->manifest;
     json_t *functions = json_array(), *routes = json_array(), *versions = json_array();
+    json_t *channels = json_array();
     for (size_t i = 0; i < manifest->function_count; i++)
         json_array_append_new(functions, show_function(&manifest->functions[i]));
     for (size_t i = 0; i < manifest->route_count; i++)
         json_array_append_new(routes,
                               json_pack("{s:s, s:s, s:s}", "method", manifest->routes[i].method, "path",
                                         manifest->routes[i].path, "function", manifest->routes[i].function));
+    for (size_t i = 0; i < manifest->channel_count; i++)
+        json_array_append_new(channels, show_channel(manifest, &manifest->channels[i]));
     for (size_t i = app->version_count; i-- > 0;) /* newest first */
         json_array_append_new(versions, json_pack("{s:s, s:I, s:b}", "version", app->versions[i]->id,
                                                   "deployed_ms", (json_int_t)app->versions[i]->deployed_ms,
                                                   "current", i == app->current));
     admin_reply_json(call->exchange, 200,
-                     json_pack("{s:s, s:s, s:o, s:o, s:o}", "app", app->name, "version",
+                     json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "app", app->name, "version",
                                catalog_app_current(app)->id, "functions", functions, "routes", routes,
-                               "versions", versions));
+                               "channels", channels, "versions", versions));
 }
 
 /* ---- changes ---- */

@@ -216,6 +216,15 @@ class Channels(Case):
         self.assert_error(watcher.result(), 503, "draining")
         self.assertEqual(0, node.wait())
 
+    def test_the_channels_of_an_app_are_listed(self):
+        node = self.deployed()
+        channels = {channel["name"]: channel for channel in node.cli("apps", "ticker", "--json").json["channels"]}
+        self.assertEqual(["prices", "inner", "bell", "kept", "orders"], list(channels))
+        self.assertEqual(("live", True, []), tuple(channels["prices"][k] for k in ("kind", "from_outside", "functions")))
+        self.assertEqual(["keep"], channels["kept"]["functions"])
+        self.assertEqual(("durable", 168, 1024), tuple(channels["orders"][k] for k in ("kind", "keep_hours", "keep_mb")))
+        self.assertRegex(node.cli("apps", "ticker").text, r"kept +live +reads +keep")
+
     # ---- programs outside ----
 
     def nngcat(self, *arguments, **popen):
@@ -291,6 +300,14 @@ class Channels(Case):
         self.assertTrue(eventually(heard))
         (line,) = self.lines(watcher)
         self.assertEqual(["inner", "k", "text/plain; charset=utf-8", "news", "1", "0"], line.split("|"))
+
+    def test_a_node_that_was_killed_takes_its_sockets_over(self):
+        node = self.with_bus()
+        node.kill9()
+        node.restart()
+        watcher = self.watch(node)
+        self.push("ticker/prices k\nagain")
+        self.assertEqual(["prices|k|text/plain; charset=utf-8|again|1|0"], self.lines(watcher))
 
     def test_an_address_that_is_none_is_told_when_the_node_starts(self):
         node = self.make_node(start=False, flags=["--bus.publish=nonsense"])
