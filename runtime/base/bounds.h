@@ -93,6 +93,8 @@
 #define BOUND_SEND_RETRIES_MAX 12 /* of one send, over about an hour; then it is a dead letter */
 #define BOUND_EFFECTS_BYTES_MAX (32 * MIB) /* messages, sends and pushes of one invocation, together */
 #define BOUND_EFFECTS_COUNT_MAX 10000
+#define BOUND_STREAM_PIECE_BYTES_MAX \
+    BOUND_HTTP_UNSENT_BYTES_MAX /* of a streamed reply: what a client without delay has room for */
 #define BOUND_MESSAGE_BYTES_MAX (1 * MIB) /* one message of a channel or of a connection */
 #define BOUND_MESSAGE_KEY_BYTES_MAX BOUND_ENTITY_BYTES_MAX /* it may be the entity of who consumes it */
 #define BOUND_CONTENT_TYPE_BYTES_MAX 127

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "runtime/base/buf.h"
+#include "runtime/base/list.h"
 #include "runtime/gateway/gateway.h"
 #include "runtime/gateway/routes.h"
 
@@ -21,6 +22,12 @@ struct front {
 /* One request that has become an invocation. */
 struct call {
     struct http_exchange *exchange;
+    struct invoke_stream stream;
+    bool streaming; /* the answer has begun */
+    bool ending; /* the outcome is there; the last piece waits for room */
+    struct invocation *asking; /* has to hear about `piece`; NULL: nobody */
+    uint32_t ask; /* its number for that */
+    struct buf piece; /* waits for room */
     struct invoke_request request;
     struct wire_headers headers;
     uint8_t entity[]; /* a copy: the match is reused for the next request */
@@ -73,9 +80,143 @@ static void fail(struct http_exchange *exchange, enum status status, const char 
     http_fail(exchange, &failure);
 }
 
+static void call_free(struct call *call)
+{
+    buf_fini(&call->piece);
+    free(call);
+}
+
+/* ---- streamed replies ---- */
+
+static void answer_piece(struct call *call, enum status status)
+{
+    struct invocation *asking = call->asking;
+    call->asking = NULL;
+    if (asking)
+        invocation_answer(asking, &(struct wire_answer){
+                                      .ask = call->ask,
+                                      .status = status,
+                                      .failure = slice_cstr(status == STATUS_OK ? "" : status_text(status)),
+                                  });
+}
+
+static void stream_end(struct call *call)
+{
+    http_stream_end(call->exchange);
+    call_free(call);
+}
+
+/* The piece that found no room. */
+static void on_stream_room(void *ctx)
+{
+    struct call *call = ctx;
+    enum status status = http_stream_chunk(call->exchange, buf_view(&call->piece));
+    if (status == STATUS_OVERLOADED) return; /* it comes again */
+    buf_fini(&call->piece);
+    if (call->ending)
+        stream_end(call);
+    else
+        answer_piece(call, status);
+}
+
+static void on_stream_gone(void *ctx)
+{
+    struct call *call = ctx;
+    if (call->ending)
+        stream_end(call);
+    else
+        answer_piece(call, STATUS_CANCELED);
+}
+
+/* True when `bytes` are on their way or lost; false: they wait for room. */
+static bool stream_send(struct call *call, struct slice bytes, enum status *status)
+{
+    *status = STATUS_OVERLOADED;
+    if (call->piece.size == 0) *status = http_stream_chunk(call->exchange, bytes);
+    if (*status != STATUS_OVERLOADED) return true;
+    buf_append(&call->piece, bytes);
+    return false;
+}
+
+/* "name: value" lines; what is not valid in them the gateway leaves out. */
+static size_t stream_headers(struct slice lines, struct http_header headers[], size_t max)
+{
+    size_t count = 0;
+    const char *at = lines.data, *end = at + lines.size;
+    while (at < end && count < max)
+    {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        if (!stop) break;
+        const char *colon = memchr(at, ':', (size_t)(stop - at));
+        if (colon && stop - colon >= 2)
+            headers[count++] = (struct http_header){slice_make(at, (size_t)(colon - at)),
+                                                    slice_make(colon + 2, (size_t)(stop - colon - 2))};
+        at = stop + 1;
+    }
+    return count;
+}
+
+static bool stream_begin(struct call *call, struct invocation *invocation, const struct wire_ask *first)
+{
+    static const struct http_stream_events events = {.on_room = on_stream_room};
+    if (first->number < 200 || first->number > 599) return false;
+    struct http_header headers[WIRE_HEADERS_MAX + 1];
+    size_t count = stream_headers(first->key, headers, WIRE_HEADERS_MAX);
+    headers[count++] =
+        (struct http_header){SLICE("Stead-Invocation"), slice_cstr(invocation_ident(invocation))};
+    http_stream_begin(call->exchange, (int)first->number, headers, count);
+    http_stream_watch(call->exchange, &events, call);
+    http_exchange_on_abort(call->exchange, on_stream_gone, call);
+    call->streaming = true;
+    return true;
+}
+
+static void on_piece(struct invoke_stream *stream, struct invocation *invocation, const struct wire_ask *ask)
+{
+    struct call *call = CONTAINER_OF(stream, struct call, stream);
+    enum status status = STATUS_FUNCTION_PROTOCOL;
+    bool due = call->asking != NULL; /* no handler asks before it has its answer */
+    if (due || (!call->streaming && !stream_begin(call, invocation, ask)))
+    {
+        invocation_answer(invocation,
+                          &(struct wire_answer){.ask = ask->ask,
+                                                .status = status,
+                                                .failure = SLICE("this piece cannot be streamed")});
+        return;
+    }
+    call->asking = invocation;
+    call->ask = ask->ask;
+    if (stream_send(call, ask->body, &status)) answer_piece(call, status);
+}
+
+static void on_stream_over(struct invoke_stream *stream)
+{
+    struct call *call = CONTAINER_OF(stream, struct call, stream);
+    call->asking = NULL;
+}
+
+/* The end of a streamed reply: with what the handler replied after its last piece, or broken off. */
+static void on_stream_outcome(struct call *call, const struct outcome *outcome)
+{
+    enum status status;
+    if (outcome->status != STATUS_OK)
+    {
+        http_stream_cut(call->exchange);
+        call_free(call);
+        return;
+    }
+    call->ending = true;
+    if (stream_send(call, outcome->body, &status)) stream_end(call);
+}
+
 static void on_outcome(void *ctx, const struct outcome *outcome)
 {
     struct call *call = ctx;
+    if (call->streaming)
+    {
+        on_stream_outcome(call, outcome);
+        return;
+    }
     if (outcome->status != STATUS_OK)
     {
         http_fail(call->exchange, &(struct http_failure){
@@ -85,7 +226,7 @@ static void on_outcome(void *ctx, const struct outcome *outcome)
                                       .invocation = outcome->ident,
                                       .retry_after_s = outcome->retry_after_s,
                                   });
-        free(call);
+        call_free(call);
         return;
     }
     struct http_header headers[WIRE_HEADERS_MAX + 2];
@@ -99,7 +240,7 @@ static void on_outcome(void *ctx, const struct outcome *outcome)
     if (outcome->remembered)
         headers[count++] = (struct http_header){SLICE("Idempotency-Replayed"), SLICE("true")};
     http_reply(call->exchange, (int)outcome->http_status, headers, count, outcome->body);
-    free(call);
+    call_free(call);
 }
 
 /* ---- request -> invocation ---- */
@@ -109,7 +250,9 @@ void front_invoke(struct front *front, struct http_exchange *exchange, struct sl
 {
     const struct http_request *http = http_exchange_request(exchange);
     struct call *call = mem_alloc(sizeof *call + entity.size);
+    memset(call, 0, offsetof(struct call, request)); /* the rest is large, and set below */
     call->exchange = exchange;
+    call->stream = (struct invoke_stream){.piece = on_piece, .over = on_stream_over};
     if (entity.size) memcpy(call->entity, entity.data, entity.size);
     call->headers.count = 0;
     for (size_t i = 0; i < http->header_count && i < WIRE_HEADERS_MAX; i++)
@@ -124,12 +267,13 @@ void front_invoke(struct front *front, struct http_exchange *exchange, struct sl
         .body = http->body,
         .idempotency_key = http_request_header(http, "idempotency-key"),
         .has_idempotency_key = http_request_header(http, "idempotency-key").data != NULL,
+        .stream = &call->stream,
     };
     enum status status =
         router_invoke(front->router, app, function, &call->request, on_outcome, call, &front->err);
     if (status != STATUS_OK)
     {
-        free(call);
+        call_free(call);
         fail(exchange, status, err_text(&front->err), NULL, NULL);
     }
 }

@@ -74,6 +74,8 @@ struct invocation {
     struct call *call; /* by which another one made it; NULL: none did */
     struct list calls; /* that its run waits for */
     uint32_t calls_made; /* by the present run */
+    bool streamed; /* pieces of its reply have left: it is not run again */
+    struct held_piece *held_piece; /* the first one, while it must not go yet */
     bool asked; /* the present run has asked a port for something */
     void *places[INVOCATION_PLACES]; /* those behind the ports' */
 

@@ -12,6 +12,7 @@
 #include "runtime/invoke/outbox.h"
 #include "runtime/invoke/output_gate.h"
 #include "runtime/invoke/retry.h"
+#include "runtime/invoke/streams.h"
 #include "statestore/kv/write_set.h"
 
 static void invocation_over(struct invocation *invocation, enum status status);
@@ -258,6 +259,7 @@ static void lane_leave(struct invocation *invocation)
     invocation->lane = NULL;
     lane_settled(lane);
     calls_pump(lane);
+    streams_pump(lane);
     lane_pump(invocation->partition, lane);
 }
 
@@ -417,6 +419,7 @@ static void invocation_again(struct invocation *invocation, uint32_t delay_ms)
     {
         lane_return(invocation->lane, &invocation->turn);
         calls_pump(invocation->lane);
+        streams_pump(invocation->lane);
         loop_timer_start_at(invocation->engine->loop, &invocation->timer, invocation->deadline_ns);
         lane_pump(invocation->partition, invocation->lane);
     }
@@ -572,7 +575,7 @@ static void run_over(struct invocation *invocation, enum status status, const st
         invocation_again(invocation, delay_ms);
         return;
     }
-    if (status == STATUS_OK && invocation->lane && invocation->lane->broken)
+    if (status == STATUS_OK && invocation->lane && invocation->lane->broken && !invocation->streamed)
     {
         /* An earlier one of its chain was not committed: what this one saw has never been. */
         invocation_again(invocation, 0);
@@ -623,6 +626,11 @@ static void on_ask(struct pool_run *run, const struct wire_ask *ask)
         calls_ask(invocation, ask);
         return;
     }
+    if (ask->kind == WIRE_ASK_STREAM)
+    {
+        streams_ask(invocation, ask);
+        return;
+    }
     invocation->asked = ports->ask != NULL;
     if (ports->ask)
         ports->ask(ports->ctx, invocation, ask);
@@ -634,6 +642,7 @@ static void on_ask(struct pool_run *run, const struct wire_ask *ask)
 
 static void asks_over(struct invocation *invocation)
 {
+    streams_over(invocation);
     calls_abandon(invocation);
     const struct invoke_ports *ports = &invocation->engine->ports;
     if (invocation->asked && ports->ask_over) ports->ask_over(ports->ctx, invocation);
@@ -698,6 +707,15 @@ static void on_run_done(struct pool_run *run, enum status status, const struct w
 static void on_conflict(struct invocation *invocation)
 {
     invocation->engine->stats.conflicts++;
+    if (invocation->streamed)
+    {
+        if (invocation->lane) lane_break(invocation->lane);
+        lane_leave(invocation);
+        invocation_over(invocation, err_set(&invocation->err, STATUS_CONFLICT,
+                                            "what it had read was changed, and the beginning of its reply "
+                                            "has left: it is not run again"));
+        return;
+    }
     meter_repeat(invocation);
     uint32_t delay_ms = 0;
     /* One that failed because an earlier one of its chain did is not to blame for it. */

@@ -80,6 +80,17 @@ MUST_CHECK enum status invoke_version_channel(const struct invoke_version *versi
 
 /* ---- one request ---- */
 
+/* Who takes a reply piece by piece while its function runs. Embedded by the caller. */
+struct invoke_stream {
+    /* `ask` is a piece, borrowed: its body, and with the first one the reply's HTTP status (`number`) and headers (`key`, lines of
+     * "name: value" with a line feed each). Answered by one invocation_answer(), inside or later, when there is room for more;
+     * CANCELED when nobody wants it any more. Not before all that the run has seen is durable. */
+    void (*piece)(struct invoke_stream *stream, struct invocation *invocation, const struct wire_ask *ask);
+    /* The run is over: no answer is wanted any more. After a first piece only; `done` comes later and has what the function
+     * replied after its last piece. May be NULL. */
+    void (*over)(struct invoke_stream *stream);
+};
+
 /* Its slices stay valid until `done`. */
 struct invoke_request {
     enum wire_origin origin;
@@ -93,6 +104,7 @@ struct invoke_request {
         deadline_ns; /* of the loop's clock, when it is earlier than the function's own time; 0: that one */
     /* A write set that commits with what the invocation does: its origin forgets it by that. Empty: none. */
     struct slice settle;
+    struct invoke_stream *stream; /* NULL: the reply is taken whole */
 };
 
 enum { INVOCATION_ID_CHARS = 32 };

@@ -256,6 +256,7 @@ static void port_metrics(void *ctx, struct buf *text)
         .http_requests = http.requests,
         .http_malformed = http.malformed,
         .http_aborted = http.aborted,
+        .http_streams_cut = http.streams_cut,
         .http_bytes_in = http.bytes_in,
         .http_bytes_out = http.bytes_out,
         .messages_published = live.hub.published,

@@ -6,30 +6,19 @@
 #include "runtime/trigger/live_delivery.h"
 #include "runtime/trigger/outbox.h"
 
-static void refuse(struct invocation *invocation, const struct wire_ask *ask, const char *words)
-{
-    invocation_answer(invocation, &(struct wire_answer){
-                                      .ask = ask->ask,
-                                      .status = STATUS_UNSUPPORTED,
-                                      .failure = slice_cstr(words),
-                                  });
-}
-
 static void on_ask(void *ctx, struct invocation *invocation, const struct wire_ask *ask)
 {
     const struct ports *ports = ctx;
     switch (ask->kind)
     {
-    case WIRE_ASK_CALL: /* the engine's own */
+    case WIRE_ASK_CALL: /* the engine's own, like streams */
+    case WIRE_ASK_STREAM:
         break;
     case WIRE_ASK_PUBLISH:
     case WIRE_ASK_SUBSCRIBE:
     case WIRE_ASK_RECEIVE:
     case WIRE_ASK_CHANNEL:
         live_delivery_ask(ports->live, invocation, ask);
-        break;
-    case WIRE_ASK_STREAM:
-        refuse(invocation, ask, "the reply of this invocation cannot be streamed");
         break;
     }
 }

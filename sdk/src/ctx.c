@@ -49,6 +49,7 @@ static void begin(struct stead_ctx *ctx, const struct wire_invoke *invoke)
     ctx->bytes_read = 0;
     ctx->effects_count = 0;
     stead__channels_begin(ctx);
+    ctx->stream = STEAD__STREAM_NONE;
     ctx->started_ns = clock_monotonic_ns(ctx->clock);
     ctx->now_ms = clock_wall_ms(ctx->clock);
 }
@@ -70,6 +71,7 @@ static const char *const status_names[] = {
     [STEAD_TIMED_OUT] = "STEAD_TIMED_OUT",
     [STEAD_NOT_ALLOWED] = "STEAD_NOT_ALLOWED",
     [STEAD_UNREACHABLE] = "STEAD_UNREACHABLE",
+    [STEAD_CLIENT_GONE] = "STEAD_CLIENT_GONE",
 };
 
 /* A handler that returns an error without having said why: its number is all that is known. */
@@ -223,6 +225,8 @@ static enum stead_status public_status(enum status cause)
         return STEAD_TIMED_OUT;
     case STATUS_PERMISSION_DENIED:
         return STEAD_NOT_ALLOWED;
+    case STATUS_CANCELED:
+        return STEAD_CLIENT_GONE;
     default:
         return STEAD_FAILED;
     }

@@ -52,6 +52,12 @@ struct stead__channels {
     bool opened;
 };
 
+enum stead__stream {
+    STEAD__STREAM_NONE, /* no piece yet */
+    STEAD__STREAM_ON, /* status, headers and a piece have left */
+    STEAD__STREAM_GATHERED, /* who gets the reply takes it whole: pieces are gathered */
+};
+
 struct stead__failure {
     enum stead_status status; /* STEAD_OK: none */
     enum status cause; /* what it is to the node; STATUS_FUNCTION_ERROR when the handler gave up */
@@ -86,6 +92,7 @@ struct stead_ctx {
     struct stead__arena arena;
     struct stead__view view;
     struct stead__reply reply;
+    enum stead__stream stream;
     struct stead__failure failure;
     struct buf reads; /* encoded sets of the result */
     struct buf writes;

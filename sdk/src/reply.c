@@ -27,6 +27,7 @@ void stead__reply_finish(struct stead_ctx *ctx)
 {
     struct stead__reply *reply = &ctx->reply;
     if (reply->has_content_type || reply->body.size == 0) return;
+    reply->has_content_type = true;
     reply->headers.items[reply->headers.count++] =
         (struct wire_header){SLICE("content-type"), SLICE("text/plain; charset=utf-8")};
 }
@@ -152,6 +153,9 @@ enum stead_status stead_reply_json(struct stead_ctx *ctx, const char *text)
 
 enum stead_status stead_reply_status(struct stead_ctx *ctx, int http_status)
 {
+    if (ctx->stream == STEAD__STREAM_ON)
+        return stead__fail_text(ctx, "stead_reply_status", STATUS_INVALID_ARGUMENT,
+                                "the status has left with the first piece of the reply");
     if (http_status < 200 || http_status > 599)
         return stead__fail_text(ctx, "stead_reply_status", STATUS_INVALID_ARGUMENT,
                                 "%d is not from 200 to 599", http_status);
@@ -202,6 +206,9 @@ static struct wire_header *header_place(struct stead__reply *reply, struct slice
 enum stead_status stead_reply_header(struct stead_ctx *ctx, const char *name, const char *value)
 {
     static const char call[] = "stead_reply_header";
+    if (ctx->stream == STEAD__STREAM_ON)
+        return stead__fail_text(ctx, call, STATUS_INVALID_ARGUMENT,
+                                "the headers have left with the first piece of the reply");
     if (!name || !value || !is_header_name(name))
         return stead__fail_text(ctx, call, STATUS_INVALID_ARGUMENT, "`%s` is no header name",
                                 name ? name : "NULL");

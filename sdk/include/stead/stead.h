@@ -100,6 +100,7 @@ enum stead_status {
     STEAD_TIMED_OUT = 13, /* nothing came in time; not a failure of the invocation */
     STEAD_NOT_ALLOWED = 14, /* the manifest does not list this host and port */
     STEAD_UNREACHABLE = 15, /* nobody answers there; not a failure */
+    STEAD_CLIENT_GONE = 16, /* who was to get the streamed reply has gone */
 };
 
 /* Bytes that are not yours: valid until the handler returns. */
@@ -178,6 +179,31 @@ STEAD_API enum stead_status stead_reject(struct stead_ctx *ctx, int http_status,
 STEAD_API enum stead_status stead_failure(struct stead_ctx *ctx);
 /* Forgets it. The call that failed had no effect; everything else stays as it is. */
 STEAD_API void stead_failure_clear(struct stead_ctx *ctx);
+
+/* ---- a reply in pieces ----
+ *
+ *     for (int i = 10; i > 0; i--)
+ *         if (stead_stream_text(ctx, "%d\n", i) != STEAD_OK) break;
+ *     return STEAD_OK;
+ *
+ * What is streamed leaves before the invocation commits, which is the exception from all else here: it cannot be taken back. So
+ * the node waits with the first piece until all that the handler has seen so far is safe on disk, and from then on
+ * does not run the handler again: when another invocation changes what it had read, or it fails, nothing that it wrote is kept and
+ * the stream breaks off, which its reader sees (the body has no end). Stream first and write little, or nothing.
+ *
+ * The first piece takes status and headers along. What stead_reply gathers leaves with the next piece, or at the end, after the
+ * commit. A call returns when there is room for more, so a slow reader slows only this handler, whose `timeout_ms` goes on.
+ * For callers that take a reply whole (functions, requests with an Idempotency-Key) the pieces are gathered, up to the limit of a
+ * reply. */
+
+/* Sends what was gathered and these bytes. STEAD_CLIENT_GONE when nobody is there any more: a failure, like others. */
+STEAD_API enum stead_status stead_stream(struct stead_ctx *ctx, const void *data, size_t size);
+STEAD_API enum stead_status stead_stream_text(struct stead_ctx *ctx, const char *format, ...)
+    STEAD_PRINTF(2, 3);
+/* One server-sent event (EventSource in browsers). `event` and `id`: one line, or NULL for none; `data`: text of any
+ * number of lines. The first one sets the content type, unless it is set. */
+STEAD_API enum stead_status stead_event(struct stead_ctx *ctx, const char *event, const char *id,
+                                        const char *data);
 
 /* ---- state ----
  *
