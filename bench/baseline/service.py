@@ -24,8 +24,9 @@ def _message(first, headers, body):
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-async def serve(handle):
-    """handle(method, target, headers, body) -> (status, body, headers). Prints the port that it listens on."""
+async def serve(handle, listens=None):
+    """handle(method, target, headers, body) -> (status, body, headers). Prints the port that it listens on, after
+    listens(address) was told."""
 
     async def connection(reader, writer):
         while (message := await _read_message(reader)) is not None:
@@ -36,7 +37,10 @@ async def serve(handle):
         writer.close()
 
     server = await asyncio.start_server(connection, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    address = server.sockets[0].getsockname()
+    if listens:
+        listens(address)
+    print(address[1], flush=True)
     await server.serve_forever()
 
 

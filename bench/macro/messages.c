@@ -1,4 +1,4 @@
-/* messages.c - functions that measure calls to other functions from inside, in the loops of peers/messages.c. */
+/* messages.c - functions that measure calls and live channels from inside, in the loops of peers/messages.c. */
 // SPDX-License-Identifier: Apache-2.0
 #include <stead/stead.h>
 #include <string.h>
@@ -7,6 +7,12 @@
 #include "histogram.h"
 
 enum { MESSAGE_BYTES = 128, AT_ONCE_MAX = 16, WARM_UP = 20 };
+
+struct message {
+    uint64_t sequence;
+    uint64_t sent_ns;
+    char rest[MESSAGE_BYTES - 16];
+};
 
 static uint64_t now_ns(void)
 {
@@ -70,4 +76,62 @@ STEAD_FUNCTION(measure)
         ctx, "{\"rate\":%.1f,\"p50_ns\":%llu,\"p99_ns\":%llu,\"p999_ns\":%llu}\n",
         (double)count * 1e9 / (double)(now - began), (unsigned long long)histogram_at(&latency, 0.5),
         (unsigned long long)histogram_at(&latency, 0.99), (unsigned long long)histogram_at(&latency, 0.999));
+}
+
+/* ---- live channels ---- */
+
+static void sleep_until(uint64_t ns)
+{
+    struct timespec until = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+/* ?rate=N&ms=N: so many messages a second (0: as many as possible), and then one with the key `end`. */
+STEAD_FUNCTION(publish)
+{
+    double rate = (double)stead_query_i64(ctx, "rate", 0);
+    uint64_t limit_ns = (uint64_t)stead_query_i64(ctx, "ms", 1000) * 1000000;
+    struct message message = {0};
+    uint64_t began = now_ns(), now = began;
+    for (; now - began < limit_ns; now = now_ns())
+    {
+        if (rate > 0 && (double)message.sequence >= (double)(now - began) / 1e9 * rate)
+        {
+            sleep_until(began + (uint64_t)((double)(message.sequence + 1) * 1e9 / rate));
+            continue;
+        }
+        message.sequence++;
+        message.sent_ns = now;
+        if (stead_publish_now(ctx, "bench", "", &message, sizeof message) != STEAD_OK) return STEAD_FAILED;
+    }
+    stead_publish_now(ctx, "bench", "end", "", 0);
+    return stead_reply(ctx, "{\"began_ns\":%llu,\"sent\":%llu}\n", (unsigned long long)began,
+                       (unsigned long long)message.sequence);
+}
+
+/* Until `end`, or until nothing comes any more. Replies with the histogram too: it is merged with those of the others. */
+STEAD_FUNCTION(receive)
+{
+    static struct histogram latency;
+    struct stead_subscription *bench = stead_subscribe(ctx, "bench", "");
+    struct stead_message got;
+    uint64_t last_ns = 0, missed = 0;
+    memset(&latency, 0, sizeof latency);
+    while (stead_receive(bench, latency.count ? 2000 : 30000, &got) == STEAD_OK)
+    {
+        missed += got.missed;
+        if (got.key[0]) break;
+        struct message message;
+        if (got.body.size != sizeof message) return stead_fail(ctx, "a message of %zu bytes", got.body.size);
+        memcpy(&message, got.body.data, sizeof message);
+        last_ns = now_ns();
+        histogram_add(&latency, last_ns - message.sent_ns);
+    }
+    stead_reply(ctx, "{\"delivered\":%llu,\"missed\":%llu,\"last_ns\":%llu,\"buckets\":[[0,0]",
+                (unsigned long long)latency.count, (unsigned long long)missed, (unsigned long long)last_ns);
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+        if (latency.of[i])
+            stead_reply(ctx, ",[%llu,%llu]", (unsigned long long)histogram_value(i),
+                        (unsigned long long)latency.of[i]);
+    return stead_reply(ctx, "]}\n");
 }

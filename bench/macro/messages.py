@@ -2,15 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import os
+import re
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.apps import make_app
 from harness.node import Node
+from harness.paths import program
 from macro.counter import TARGET, Stead
 from macro.load import wrk
-from macro.peers import Peer, Redis
-from macro.report import Report, note
+from macro.peers import Peer, Redis, fdatasync
+from macro.report import Report, middle, note
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -30,6 +34,9 @@ STREAMS = {  # case: (subscribers, messages a second; 0: as many as possible)
     "live_flood1": (1, 0),
     "live_flood8": (8, 0),
 }
+PACED = ("live_latency", "live_20k")
+CHANNELS = ("channels:", "  - { name: bench }")
+PERCENTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 SUMMED = ("sent", "delivered", "lost")  # over all visits: a loss in one of them is a loss
 
 
@@ -50,31 +57,41 @@ class PubSub(Redis):
         return [path, "--port", str(self.address[1]), "--bind", "127.0.0.1", "--dir", str(self.dir), "--save", ""]
 
 
-def peer_program(work, name, libraries):
+def peer_driver(work, name, libraries):
     """bench/peers/NAME.c with the loops of bench/peers/messages.c; compiled here, for its library is no part of a build."""
-    program = work / f"peer_{name}"
+    driver = work / f"peer_{name}"
     sources = [str(ROOT / "bench/peers/messages.c"), str(ROOT / f"bench/peers/{name}.c")]
     compiler = os.environ.get("CC", "cc")
     subprocess.run(
-        [compiler, "-O2", f"-I{ROOT}", *sources, "-o", str(program), *libraries, "-lpthread"], check=True
+        [compiler, "-O2", f"-I{ROOT}", *sources, "-o", str(driver), *libraries, "-lpthread"], check=True
     )
-    return program
+    return driver
 
 
 def figures_of(text):
     """What a driver or a measuring function prints."""
     found = json.loads(text)
-    figures = {f"{p}_us": found[f"{p}_ns"] / 1000 for p in ("p50", "p99", "p999")}
+    figures = {f"{p}_us": found[f"{p}_ns"] / 1000 for p in PERCENTILES}
     return {"rate": found["rate"], "errors": found.get("errors", 0)} | {
         name: found[name] for name in SUMMED if name in found
     } | figures
 
 
-def peer(program, address, *how):
-    done = subprocess.run([program, address, *map(str, how)], capture_output=True, text=True, check=False, timeout=300)
+def peer(driver, address, *how):
+    done = subprocess.run([driver, address, *map(str, how)], capture_output=True, text=True, check=False, timeout=300)
     if done.returncode != 0:
-        raise RuntimeError(f"{program.name} {' '.join(map(str, how))}: {done.stderr}")
+        raise RuntimeError(f"{driver.name} {' '.join(map(str, how))}: {done.stderr}")
     return figures_of(done.stdout)
+
+
+def at(buckets, part):
+    """Of sorted (ns, count): what this part of them does not exceed, in us."""
+    rank, seen = part * sum(count for _, count in buckets), 0
+    for ns, count in buckets:
+        seen += count
+        if seen > rank:
+            return ns / 1000
+    return None
 
 
 class Functions:
@@ -84,7 +101,8 @@ class Functions:
         self.node = Node(data=work / "messages").start()
         pool = {"pool": "{ min: 2, max: 8 }"}
         functions = [{"name": "measure", "timeout_ms": 600000, **pool}, {"name": "echo", **pool}, {"name": "keep", **pool}]
-        app = make_app(work / "messages-app", "messages", HERE / "messages.c", functions, flags=("-O2",))
+        functions += [{"name": name, "timeout_ms": 600000, "pool": "{ max: 32 }"} for name in ("publish", "receive")]
+        app = make_app(work / "messages-app", "messages", HERE / "messages.c", functions, flags=("-O2",), head=CHANNELS)
         self.node.deploy(app)
 
     def __enter__(self):
@@ -95,11 +113,41 @@ class Functions:
 
     def call(self, callee, at_once, routed, seconds):
         target = f"/messages/measure?callee={callee}&at_once={at_once}&routed={int(routed)}&ms={int(seconds * 1000)}"
-        with self.node.client() as client:
+        return figures_of(self._post(target))
+
+    def _post(self, target):
+        with self.node.client(timeout_s=300) as client:
             reply = client.post(target)
         if reply.status != 200:
             raise RuntimeError(f"{target}: {reply}")
-        return figures_of(reply.text)
+        return reply.text
+
+    def _wait_for_receivers(self, count, receivers):
+        deadline = time.monotonic() + 30
+        with self.node.client() as client:
+            while self._subscriptions(client) < count:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"not all receive: {[one.result() for one in receivers if one.done()]}")
+                time.sleep(0.01)  # between two questions
+
+    @staticmethod
+    def _subscriptions(client):
+        return int(re.search(r"^stead_subscriptions (\d+)", client.get("/metrics").text, re.M).group(1))
+
+    def publish(self, count, rate, seconds):
+        with ThreadPoolExecutor(count) as pool:
+            receivers = [pool.submit(self._post, "/messages/receive") for _ in range(count)]
+            self._wait_for_receivers(count, receivers)
+            sent = json.loads(self._post(f"/messages/publish?rate={rate}&ms={int(seconds * 1000)}"))
+            got = [json.loads(receiver.result()) for receiver in receivers]
+        delivered = sum(one["delivered"] for one in got)
+        lost = sent["sent"] * count - delivered
+        buckets = sorted(tuple(bucket) for one in got for bucket in one["buckets"])
+        return {
+            "rate": delivered * 1e9 / (max(one["last_ns"] for one in got) - sent["began_ns"]),
+            "sent": sent["sent"], "delivered": delivered, "lost": lost,
+            "errors": abs(lost - sum(one["missed"] for one in got)),  # losses that a receiver was not told of
+        } | {f"{name}_us": at(buckets, part) for name, part in PERCENTILES.items()}  # fmt: skip
 
 
 def run(work, seconds, as_json, only=None):
@@ -115,10 +163,10 @@ def run(work, seconds, as_json, only=None):
         lost = f"  lost {figures['lost']:,}" if "lost" in figures else ""
         note(f"  {system:6} {case:16} {figures['rate']:12,.0f}/s  p50 {figures['p50_us']:10,.1f} us{lost}")
 
-    programs = {
-        "nats": peer_program(work, "nats", ["-lnats"]),
-        "redis": peer_program(work, "redis", ["-lhiredis"]),
-        "nng": peer_program(work, "nng", ["-lnng"]),
+    drivers = {
+        "nats": peer_driver(work, "nats", ["-lnats"]),
+        "redis": peer_driver(work, "redis", ["-lhiredis"]),
+        "nng": peer_driver(work, "nng", ["-lnng"]),
     }
     with Functions(work) as functions, Stead(work) as counter, Nats(work) as nats, PubSub(work) as redis:
         addresses = {
@@ -134,17 +182,21 @@ def run(work, seconds, as_json, only=None):
             for case, (callee, at_once, routed, durability) in CALLS.items():
                 visit("stead", case, at_once, durability,
                       lambda: functions.call(callee, at_once, routed, part))  # fmt: skip
-            for system, program in programs.items():
+            for system, driver in drivers.items():
                 for case, at_once in ASKS.items():
-                    visit(system, case, at_once, "none", lambda: peer(program, addresses[system], "ask", at_once, part))
+                    visit(system, case, at_once, "none", lambda: peer(driver, addresses[system], "ask", at_once, part))
             for case, (count, rate) in STREAMS.items():
-                for system, program in programs.items():
+                visit("stead", case, count, "none", lambda: functions.publish(count, rate, part))
+                for system, driver in drivers.items():
                     visit(system, case, count, "none",
-                          lambda: peer(program, addresses[system], "publish", count, rate, part))  # fmt: skip
+                          lambda: peer(driver, addresses[system], "publish", count, rate, part))  # fmt: skip
+            visit("fdatasync", "4 KiB", 1, "fdatasync", lambda: fdatasync(program("bench_fdatasync"), work, part))
             visit("stead", "counter", 64, "durable", lambda: counter.measure(64, 1000, part))
     for (system, case, connections, durability), figures in visits.items():
         sums = {name: sum(f[name] for f in figures) for name in SUMMED if name in figures[0]}
-        figures = [f | sums for f in figures]
+        # A stream's rate is what was asked for, so the visit with the median latency stands for it; else see Report.
+        chosen = sorted(figures, key=lambda f: f["p50_us"])[len(figures) // 2] if case in PACED else middle(figures)
+        figures = [chosen | sums | {"errors": sum(f["errors"] for f in figures)}]
         report.add(system, case, figures, connections, None, durability)
     report.table()
     summarize(report)
