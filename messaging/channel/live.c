@@ -30,6 +30,12 @@ struct live_message {
     uint8_t frame[];
 };
 
+/* A message in a queue. */
+struct live_entry {
+    struct live_message *message;
+    uint64_t missed; /* lost between the one before and it */
+};
+
 struct live_hub *live_hub_create(void)
 {
     return mem_zalloc(sizeof(struct live_hub));
@@ -80,19 +86,19 @@ static void message_unref(struct live_message *message)
     if (--message->refs == 0) free(message);
 }
 
-static struct live_message *queue_pop(struct live_subscriber *subscriber)
+static struct live_entry queue_pop(struct live_subscriber *subscriber)
 {
-    struct live_message *message = subscriber->queue[subscriber->first];
+    struct live_entry entry = subscriber->queue[subscriber->first];
     subscriber->first = (subscriber->first + 1) % subscriber->capacity;
     subscriber->count--;
-    subscriber->bytes -= message->size;
-    return message;
+    subscriber->bytes -= entry.message->size;
+    return entry;
 }
 
 static void queue_grow(struct live_subscriber *subscriber)
 {
     uint32_t capacity = subscriber->capacity ? subscriber->capacity * 2 : QUEUE_FIRST;
-    struct live_message **queue = mem_alloc(capacity * sizeof *queue);
+    struct live_entry *queue = mem_alloc(capacity * sizeof *queue);
     for (uint32_t i = 0; i < subscriber->count; i++)
         queue[i] = subscriber->queue[(subscriber->first + i) % subscriber->capacity];
     free(subscriber->queue);
@@ -101,18 +107,26 @@ static void queue_grow(struct live_subscriber *subscriber)
     subscriber->first = 0;
 }
 
+/* The oldest is lost, which the one behind it tells. */
+static void queue_lose(struct live_subscriber *subscriber)
+{
+    struct live_entry lost = queue_pop(subscriber);
+    message_unref(lost.message);
+    uint64_t *missed =
+        subscriber->count > 0 ? &subscriber->queue[subscriber->first].missed : &subscriber->missed;
+    *missed += lost.missed + 1;
+    subscriber->channel->hub->stats.lost++;
+}
+
 static void queue_push(struct live_subscriber *subscriber, struct live_message *message)
 {
-    struct live_stats *stats = &subscriber->channel->hub->stats;
     while (subscriber->count > 0 && (subscriber->count == subscriber->count_max ||
                                      subscriber->bytes + message->size > subscriber->bytes_max))
-    {
-        message_unref(queue_pop(subscriber));
-        subscriber->missed++;
-        stats->lost++;
-    }
+        queue_lose(subscriber);
     if (subscriber->count == subscriber->capacity) queue_grow(subscriber);
-    subscriber->queue[(subscriber->first + subscriber->count) % subscriber->capacity] = message;
+    subscriber->queue[(subscriber->first + subscriber->count) % subscriber->capacity] =
+        (struct live_entry){.message = message, .missed = subscriber->missed};
+    subscriber->missed = 0;
     subscriber->count++;
     subscriber->bytes += message->size;
     message->refs++;
@@ -138,7 +152,7 @@ void live_subscribe(struct live_channel *channel, struct live_subscriber *subscr
 void live_unsubscribe(struct live_subscriber *subscriber)
 {
     if (!subscriber->channel) return;
-    while (subscriber->count > 0) message_unref(queue_pop(subscriber));
+    while (subscriber->count > 0) message_unref(queue_pop(subscriber).message);
     list_remove(&subscriber->link);
     subscriber->channel->subscribers_count--;
     subscriber->channel = NULL;
@@ -190,26 +204,26 @@ uint32_t live_take(struct live_subscriber *subscriber, uint32_t count_max, size_
 {
     uint32_t count = 0;
     size_t bytes = 0;
-    *missed = subscriber->count > 0 ? subscriber->missed : 0;
+    *missed = subscriber->count > 0 ? subscriber->queue[subscriber->first].missed : 0;
     while (subscriber->count > 0 && count < count_max)
     {
-        const struct live_message *next = subscriber->queue[subscriber->first];
-        if (count > 0 && bytes + next->size > bytes_max) break;
-        struct live_message *message = queue_pop(subscriber);
+        const struct live_entry *next = &subscriber->queue[subscriber->first];
+        if (count > 0 && (bytes + next->message->size > bytes_max || next->missed > 0)) break;
+        struct live_message *message = queue_pop(subscriber).message;
         buf_append(frames, slice_make(message->frame, message->size));
         bytes += message->size;
         message_unref(message);
         count++;
     }
-    if (count > 0) subscriber->missed = 0;
     subscriber->channel->hub->stats.delivered += count;
     return count;
 }
 
-bool live_peek(const struct live_subscriber *subscriber, struct wire_message *message)
+bool live_peek(const struct live_subscriber *subscriber, struct wire_message *message, uint64_t *missed)
 {
     if (subscriber->count == 0) return false;
-    const struct live_message *first = subscriber->queue[subscriber->first];
+    *missed = subscriber->queue[subscriber->first].missed;
+    const struct live_message *first = subscriber->queue[subscriber->first].message;
     size_t offset = 0;
     bool found;
     CHECK(wire_message_next(slice_make(first->frame, first->size), &offset, message, &found, NULL) ==

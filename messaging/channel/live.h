@@ -21,7 +21,7 @@
 
 struct live_hub;
 struct live_channel;
-struct live_message;
+struct live_entry;
 struct live_subscriber;
 
 struct live_stats {
@@ -47,11 +47,11 @@ struct live_subscriber {
     struct buf keys;
     /* Its queue is no longer empty. Inside of live_publish(): enqueue yourself, take later. */
     void (*on_ready)(struct live_subscriber *subscriber);
-    struct live_message **queue; /* a ring */
+    struct live_entry *queue; /* a ring */
     uint32_t capacity, first, count;
     uint32_t count_max;
     size_t bytes, bytes_max;
-    uint64_t missed; /* lost before the first of the queue */
+    uint64_t missed; /* lost behind the last of the queue: told with the next one */
 };
 
 struct live_limits {
@@ -72,9 +72,10 @@ uint64_t live_publish(struct live_channel *channel, const struct wire_message *m
 void live_missed(struct live_channel *channel, uint64_t count);
 
 /* Moves the oldest messages, as MESSAGE frames, to the end of `frames`: at most `count_max`, and more than one only as long as
- * all of them have at most `bytes_max`. Returns how many; *missed is what was lost before the first of them. */
+ * all of them have at most `bytes_max` and nothing was lost between them. Returns how many; *missed is what was lost before the
+ * first of them. */
 uint32_t live_take(struct live_subscriber *subscriber, uint32_t count_max, size_t bytes_max,
                    struct buf *frames, uint64_t *missed);
-/* The oldest, decoded, without taking it; false when there is none. Borrowed until the next live_publish(),
+/* The oldest, decoded, and what was lost before it, without taking it; false when there is none. Borrowed until the next live_publish(),
  * live_take() or live_unsubscribe(). */
-bool live_peek(const struct live_subscriber *subscriber, struct wire_message *message);
+bool live_peek(const struct live_subscriber *subscriber, struct wire_message *message, uint64_t *missed);

@@ -146,16 +146,18 @@ static uint32_t take(struct live_starter *starter, struct buf *frames, uint64_t 
         return live_take(subscriber, starter->batch, BOUND_LIVE_BATCH_BYTES_MAX, frames, missed);
     struct buf key = BUF_INIT;
     struct wire_message next;
+    uint64_t lost;
     uint32_t count = 0;
-    while (count < starter->batch && live_peek(subscriber, &next))
+    while (count < starter->batch && live_peek(subscriber, &next, &lost))
     {
         if (count == 0)
+        {
             buf_append(&key, next.key);
-        else if (!slice_equal(next.key, buf_view(&key)) || frames->size >= BOUND_LIVE_BATCH_BYTES_MAX)
+            *missed = lost;
+        }
+        else if (lost || !slice_equal(next.key, buf_view(&key)) || frames->size >= BOUND_LIVE_BATCH_BYTES_MAX)
             break;
-        uint64_t lost;
         count += live_take(subscriber, 1, SIZE_MAX, frames, &lost);
-        if (count == 1) *missed = lost;
     }
     buf_fini(&key);
     return count;
