@@ -96,6 +96,12 @@ enum cli_exit cmd_state_watch(struct cli_line *line);
 enum cli_exit cmd_backup(struct cli_line *line);
 /* cmd_restore.c */
 enum cli_exit cmd_restore(struct cli_line *line);
+/* cmd_channel.c */
+enum cli_exit cmd_channel_ls(struct cli_line *line);
+enum cli_exit cmd_channel_tail(struct cli_line *line);
+enum cli_exit cmd_channel_append(struct cli_line *line);
+enum cli_exit cmd_channel_replay(struct cli_line *line);
+enum cli_exit cmd_channel_dead(struct cli_line *line);
 /* cmd_logs.c */
 enum cli_exit cmd_logs(struct cli_line *line);
 /* cmd_stats.c */

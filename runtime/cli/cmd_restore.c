@@ -43,27 +43,6 @@ struct restore {
 
 /* ---- what is asked for ---- */
 
-/* "2026-11-24 03:00", with seconds, with `T`, with `Z` for UTC; else milliseconds since 1970. */
-static bool time_parse(const char *text, uint64_t *wall_ms)
-{
-    static const char *const forms[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M",
-                                        "%Y-%m-%dT%H:%M"};
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
-    {
-        struct tm parts = {.tm_isdst = -1};
-        const char *end = strptime(text, forms[i], &parts);
-        bool utc = end && strcmp(end, "Z") == 0;
-        if (!end || (*end && !utc)) continue;
-        time_t seconds = utc ? timegm(&parts) : mktime(&parts);
-        if (seconds < 0) return false;
-        *wall_ms = (uint64_t)seconds * 1000;
-        return true;
-    }
-    char *end;
-    *wall_ms = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == 0 && *wall_ms > 0;
-}
-
 static enum cli_exit point_parse(const struct cli_line *line, struct restore *restore)
 {
     const char *at = cli_option(line, "time");

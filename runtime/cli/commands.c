@@ -44,6 +44,30 @@ static const struct cli_option watch_options[] = {
     {"partition", 0, "P", "of this partition only; needed with --from when the app has several"},
     {0},
 };
+static const struct cli_option tail_options[] = {
+    {"follow", 'f', NULL, "stay and show new messages as they come"},
+    {"tail", 'n', "N", "begin with the newest N (default 20)"},
+    {"from", 0, "OFFSET", "begin there instead"},
+    {"partition", 0, "P", "of this partition (default 0)"},
+    {0},
+};
+static const struct cli_option append_options[] = {
+    {"data", 'd', "X|@FILE|-", "the body: the text X, the content of FILE, or standard input (the default)"},
+    {"key", 'k', "KEY", "messages of one key are consumed in order"},
+    {"type", 0, "TYPE", "the content type (default text/plain; charset=utf-8)"},
+    {0},
+};
+static const struct cli_option replay_options[] = {
+    {"from", 0, "OFFSET|TIME",
+     "where the group goes on: an offset, or 2026-11-24 03:00:00, with Z at its end for UTC"},
+    {"partition", 0, "P", "in this partition (default 0)"},
+    {0},
+};
+static const struct cli_option dead_options[] = {
+    {"offset", 0, "N", "this letter only (default: all of the group, up to 1000)"},
+    {"partition", 0, "P", "in this partition (default 0)"},
+    {0},
+};
 static const struct cli_option restore_options[] = {
     {"time", 't', "TIME", "only commits up to then: 2026-11-24 03:00:00, with Z at its end for UTC"},
     {"app", 0, "APP", "the point is for this app only; the others are restored whole"},
@@ -109,6 +133,24 @@ const struct cli_command cli_commands[] = {
      NULL, 2, 2, false, cmd_state_import},
     {"state watch", "APP", "show changes of rows as they are committed", NULL, watch_options, 1, 1, false,
      cmd_state_watch},
+    {"channel ls", "APP", "list the channels of an app and how far their groups are", NULL, NULL, 1, 1, false,
+     cmd_channel_ls},
+    {"channel tail", "APP CHANNEL", "show messages of a durable channel",
+     "With --json one object a line.\n"
+     "  stead channel tail shop orders -f\n",
+     tail_options, 2, 2, false, cmd_channel_tail},
+    {"channel append", "APP CHANNEL", "put a message into a durable channel and show its offset",
+     "  stead channel append shop orders -k eu/7 -d 'two apples'\n", append_options, 2, 2, false,
+     cmd_channel_append},
+    {"channel replay", "APP CHANNEL GROUP",
+     "let a group consume again from an offset or a time, or skip ahead",
+     "What the group has under way ends first. The effects of messages that come again happen again.\n"
+     "  stead channel replay shop orders billing --from 0\n",
+     replay_options, 3, 3, false, cmd_channel_replay},
+    {"channel dead", "ls|retry|drop APP CHANNEL GROUP",
+     "list messages that a group gave up, try them again, drop them",
+     "  stead channel dead retry shop orders billing --offset 17\n", dead_options, 4, 4, false,
+     cmd_channel_dead},
     {"logs", "[APP]", "show what functions logged", NULL, logs_options, 0, 1, false, cmd_logs},
     {"stats", "", "show the figures of the node", NULL, NULL, 0, 0, false, cmd_stats},
     {"usage", "[APP]", "what functions used, by day, and what it costs",

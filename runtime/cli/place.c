@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct target target_split(const char *text)
@@ -104,4 +105,25 @@ void sdk_place_fini(struct sdk_place *place)
 {
     free(place->owned[0]);
     free(place->owned[1]);
+}
+
+/* "2026-11-24 03:00", with seconds, with `T`, with `Z` for UTC; else milliseconds since 1970. */
+bool time_parse(const char *text, uint64_t *wall_ms)
+{
+    static const char *const forms[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M",
+                                        "%Y-%m-%dT%H:%M"};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+    {
+        struct tm parts = {.tm_isdst = -1};
+        const char *end = strptime(text, forms[i], &parts);
+        bool utc = end && strcmp(end, "Z") == 0;
+        if (!end || (*end && !utc)) continue;
+        time_t seconds = utc ? timegm(&parts) : mktime(&parts);
+        if (seconds < 0) return false;
+        *wall_ms = (uint64_t)seconds * 1000;
+        return true;
+    }
+    char *end;
+    *wall_ms = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == 0 && *wall_ms > 0;
 }

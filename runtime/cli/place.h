@@ -18,6 +18,9 @@ bool file_read(const char *path, size_t max, struct buf *content);
 /* What -d means: the text itself, @FILE, or - for standard input. Says what is wrong and returns false otherwise. */
 bool data_read(const char *argument, size_t max, struct buf *content);
 
+/* "2026-11-24 03:00:00", local time, or with a Z at its end UTC; the seconds, or all of the time, may be left out. */
+bool time_parse(const char *text, uint64_t *wall_ms);
+
 /* Appends the path of the program `name` beside this one. */
 void program_beside(struct buf *path, const char *name);
 /* The SDK's directories: of the installation that this program is part of, else of the build tree. */

@@ -209,6 +209,12 @@ static const struct {
     {"GET", "apps/*/state/changes", admin_changes, true},
     {"POST", "apps/*/state/export", admin_export, true},
     {"POST", "apps/*/state/import", admin_import, true},
+    {"GET", "apps/*/channels", admin_channels_list, true},
+    {"*", "apps/*/channels/*", admin_channel, true},
+    {"POST", "apps/*/channels/*/groups/*/cursor", admin_channel_replay, true},
+    {"GET", "apps/*/channels/*/groups/*/dead", admin_dead_list, true},
+    {"POST", "apps/*/channels/*/groups/*/dead", admin_dead_retry, true},
+    {"DELETE", "apps/*/channels/*/groups/*/dead", admin_dead_drop, true},
     {"POST", "backup", admin_backup, false},
 };
 
@@ -239,6 +245,7 @@ static bool path_matches(const char *pattern, struct slice path, struct admin_ca
         if (rest) path = SLICE_EMPTY;
         bool wild = ((const char *)expected.data)[0] == '*';
         if (piece.size == 0 || (!wild && !slice_equal(piece, expected))) return false;
+        CHECK(call->segment_count < ADMIN_SEGMENTS_MAX); /* by the table */
         call->segments[call->segment_count++] = piece;
     }
     return path.size == 0;

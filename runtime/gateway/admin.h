@@ -21,6 +21,21 @@ struct http_exchange;
 struct loop;
 struct store;
 
+enum admin_channel_kind {
+    ADMIN_CHANNEL_REPLAY, /* the group goes on at `offset` */
+    ADMIN_CHANNEL_REPLAY_TIME, /* at the first message that is not older than `offset` ms since 1970 */
+    ADMIN_CHANNEL_DEAD_RETRY, /* the dead letter `offset`, UINT64_MAX: all of the group */
+    ADMIN_CHANNEL_DEAD_DROP,
+};
+
+/* Something to do to a group of a durable channel; borrowed for the call. */
+struct admin_channel_act {
+    enum admin_channel_kind kind;
+    struct slice app, channel, group;
+    uint32_t partition;
+    uint64_t offset;
+};
+
 /* What the node does for the admin API. All are called on the loop. */
 struct admin_ports {
     void *ctx;
@@ -37,6 +52,11 @@ struct admin_ports {
                            struct buf *json, struct err *err);
     /* Appends one JSON object: what was used by function and day; `app` empty: of all apps. */
     enum status (*usage)(void *ctx, struct slice app, struct buf *json, struct err *err);
+    /* Appends one JSON object: the channels of an app and their groups. */
+    enum status (*channels)(void *ctx, struct slice app, struct buf *json, struct err *err);
+    /* Reads or appends, as channel_http.h says, and answers. */
+    void (*channel)(void *ctx, struct http_exchange *exchange, struct slice app, struct slice channel);
+    void (*channel_act)(void *ctx, struct http_exchange *exchange, const struct admin_channel_act *act);
     /* Appends one JSON object: the figures of the node. */
     void (*stats)(void *ctx, struct buf *json);
 };

@@ -9,7 +9,7 @@
 #include "runtime/gateway/admin.h"
 #include "runtime/gateway/gateway.h"
 
-enum { ADMIN_SEGMENTS_MAX = 6 };
+enum { ADMIN_SEGMENTS_MAX = 7 };
 
 struct admin {
     struct admin_config config;
@@ -66,6 +66,13 @@ void admin_state_get(struct admin_call *call);
 void admin_state_put(struct admin_call *call);
 void admin_state_delete(struct admin_call *call);
 void admin_state_rows(struct admin_call *call);
+/* admin_channels.c */
+void admin_channels_list(struct admin_call *call);
+void admin_channel(struct admin_call *call);
+void admin_channel_replay(struct admin_call *call);
+void admin_dead_list(struct admin_call *call);
+void admin_dead_retry(struct admin_call *call);
+void admin_dead_drop(struct admin_call *call);
 /* admin_logs.c */
 void admin_logs(struct admin_call *call);
 void admin_logs_drain(struct admin *admin);

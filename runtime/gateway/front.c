@@ -11,6 +11,8 @@
 
 struct front {
     struct router *router;
+    bool (*channel)(void *ctx, struct http_exchange *exchange, struct slice app, struct slice channel);
+    void *channel_ctx;
     void (*metrics)(void *ctx, struct buf *text);
     void *metrics_ctx;
     struct routes *routes;
@@ -37,6 +39,8 @@ struct front *front_create(const struct front_config *config)
 {
     struct front *front = mem_zalloc(sizeof *front);
     front->router = config->router;
+    front->channel = config->channel;
+    front->channel_ctx = config->channel_ctx;
     front->metrics = config->metrics;
     front->metrics_ctx = config->metrics_ctx;
     front->routes = routes_create();
@@ -317,6 +321,25 @@ static const char *methods_instead(const struct front *front, struct slice metho
                                                                                          : NULL;
 }
 
+static struct slice cut_segment(struct slice *path)
+{
+    const char *text = path->data, *slash = path->size ? memchr(text, '/', path->size) : NULL;
+    struct slice segment = slice_make(text, slash ? (size_t)(slash - text) : path->size);
+    size_t skip = segment.size + (slash != NULL);
+    *path = slice_make(text + skip, path->size - skip);
+    return segment;
+}
+
+/* /{app}/channels/{channel}, names that need no decoding. */
+static bool channel_path(struct slice path, struct slice *app, struct slice *channel)
+{
+    (void)cut_segment(&path); /* what is before the first slash: nothing */
+    *app = cut_segment(&path);
+    if (!slice_is(cut_segment(&path), "channels")) return false;
+    *channel = path;
+    return app->size > 0 && path.size > 0 && !memchr(path.data, '/', path.size);
+}
+
 void front_on_request(void *ctx, struct http_exchange *exchange)
 {
     struct front *front = ctx;
@@ -336,8 +359,14 @@ void front_on_request(void *ctx, struct http_exchange *exchange)
         answer_metrics(front, exchange);
         return;
     }
+    struct slice app, channel;
+    bool to_channel = front->channel && channel_path(http->path, &app, &channel);
+    if (to_channel && front->channel(front->channel_ctx, exchange, app, channel)) return;
     struct route_match *match = &front->match;
     enum status status = routes_match(front->routes, http->method, http->path, match, &front->err);
+    if (to_channel && status == STATUS_FUNCTION_NOT_FOUND)
+        status = err_set(&front->err, STATUS_CHANNEL_NOT_FOUND, "app '%.*s' has no channel '%.*s'",
+                         SLICE_FMT(app), SLICE_FMT(channel));
     if (status != STATUS_OK)
     {
         fail(exchange, status, err_text(&front->err), NULL,

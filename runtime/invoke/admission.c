@@ -89,6 +89,14 @@ enum status admission_writes(uint64_t bytes_max, uint64_t used_bytes, struct sli
     return STATUS_OK;
 }
 
+enum status admission_append(uint64_t bytes_max, uint64_t used_bytes, struct err *err)
+{
+    if (!bytes_max || used_bytes <= bytes_max) return STATUS_OK;
+    return err_set(err, STATUS_STATE_LIMIT,
+                   "the rows of the partition, messages included, take %llu bytes; its limit is %llu",
+                   (unsigned long long)used_bytes, (unsigned long long)bytes_max);
+}
+
 enum status admission_reply(const struct admission_limits *limits, const char *function, uint64_t body_bytes,
                             struct err *err)
 {

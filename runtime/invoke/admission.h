@@ -55,6 +55,8 @@ bool admission_cpu_paid(const struct admission_limits *limits, const struct admi
 /* May these writes be kept, where rows take `used_bytes` of `bytes_max` (0: no limit)? Deletes may always. STATE_LIMIT. */
 MUST_CHECK enum status admission_writes(uint64_t bytes_max, uint64_t used_bytes, struct slice writes,
                                         struct err *err);
+/* May a message of a durable channel be kept? STATE_LIMIT. */
+MUST_CHECK enum status admission_append(uint64_t bytes_max, uint64_t used_bytes, struct err *err);
 /* REPLY_TOO_LARGE. */
 MUST_CHECK enum status admission_reply(const struct admission_limits *limits, const char *function,
                                        uint64_t body_bytes, struct err *err);

@@ -98,11 +98,31 @@ static enum status messages_check(const struct effects_place *place, struct slic
     }
 }
 
+/* A message with a key belongs where the entity of that name does: there its consumers run. */
+static enum status appends_are_ours(const struct effects_place *place, struct slice effects, struct err *err)
+{
+    struct wire_effect effect;
+    bool found = place->count > 1;
+    for (size_t offset = 0; found;)
+    {
+        TRY(wire_effect_next(effects, &offset, &effect, &found, err));
+        if (!found || effect.kind != WIRE_EFFECT_APPEND || effect.key.size == 0) continue;
+        uint32_t theirs = keyspace_partition(effect.key, place->count);
+        if (theirs != place->index)
+            return err_set(
+                err, STATUS_FOREIGN_PARTITION,
+                "stead_append: key '%.*s' belongs to partition %u, the invocation runs in partition %u",
+                SLICE_FMT(effect.key), theirs, place->index);
+    }
+    return STATUS_OK;
+}
+
 enum status effects_check(const struct effects_place *place, const struct wire_result *result,
                           struct err *err)
 {
     TRY(write_set_check(result->writes, SPACE_ROWS, err));
     TRY(read_set_check(result->reads, SPACE_ROWS, err));
     TRY(messages_check(place, result->effects, err));
+    TRY(appends_are_ours(place, result->effects, err));
     return rows_are_ours(place, result, err);
 }

@@ -13,6 +13,7 @@ static void tell_hook(void *ctx)
 {
     struct invoke *engine = ctx;
     struct list *link;
+    appends_hear(engine);
     while ((link = list_pop_front(&engine->over)))
         output_gate_tell(CONTAINER_OF(link, struct invocation, over));
 }
@@ -46,6 +47,7 @@ struct invoke *invoke_create(const struct invoke_config *config)
     list_init(&engine->pushing);
     list_init(&engine->paying);
     loop_timer_init(&engine->paying_timer, invocation_on_paying, engine);
+    list_init(&engine->hearing);
     loop_on_turn(engine->loop, PHASE_COMMIT, push_hook, engine);
     loop_on_turn(engine->loop, PHASE_REPLY, tell_hook, engine);
     return engine;
@@ -162,6 +164,9 @@ struct invoke_partition *invoke_partition_open(struct invoke *engine, struct sto
     partition->outbox_number = clock_wall_ms(engine->clock) << 20;
     partition->count = count;
     partition->metering = metering_open(engine->loop, store);
+    appends_init(&partition->appends, store);
+    list_init(&partition->listeners);
+    list_init(&partition->hearing);
     lanes_init(&partition->lanes);
     list_init(&partition->pushing);
     loop_timer_init(&partition->expiry, on_expiry, partition);
@@ -173,12 +178,15 @@ void invoke_partition_close(struct invoke_partition *partition)
 {
     CHECK(partition->in_flight == 0);
     loop_timer_stop(&partition->expiry);
+    appends_close(partition);
     list_remove(&partition->pushing);
     metering_flush(partition->metering);
     store_close(partition->store); /* runs the callbacks of what is under way */
     metering_close(partition->metering);
     lanes_fini(&partition->lanes);
     map_fini(&partition->by_idempotency_key);
+    map_fini(&partition->appending);
+    appends_fini(&partition->appends);
     buf_fini(&partition->expiry_set);
     free(partition->last_workers);
     free(partition);

@@ -5,6 +5,7 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/map.h"
 #include "runtime/base/prng.h"
+#include "runtime/invoke/appends.h"
 #include "runtime/invoke/entity_order.h"
 #include "runtime/invoke/idempotency.h"
 #include "runtime/invoke/invoke.h"
@@ -18,6 +19,7 @@ struct invoke {
     uint64_t ident_high, ident_low; /* the next id */
     struct invoke_stats stats;
     struct list pushing; /* partitions whose submissions go to the committer in PHASE_COMMIT */
+    struct list hearing; /* partitions whose listeners are told of messages in PHASE_REPLY */
     struct list over; /* invocations whose outcome is told in PHASE_REPLY */
     struct list paying; /* functions with a cpu_percent for which invocations wait */
     struct loop_timer paying_timer;
@@ -34,6 +36,10 @@ struct invoke_partition {
     struct lanes lanes;
     uint64_t *last_workers; /* LAST_WORKERS; NULL before the first */
     struct map by_idempotency_key; /* record key -> the invocation in flight that will answer */
+    struct map appending; /* channel and Idempotency-Key -> the struct invoke_append that has it */
+    struct appends appends;
+    struct list listeners;
+    struct list hearing; /* the engine's */
     struct metering *metering;
     struct list pushing; /* the engine's */
     uint32_t in_flight;
@@ -108,6 +114,8 @@ struct invocation {
     struct meter_sums outcome_usage; /* what has to be taken back when its commit fails */
     struct buf meter_set;
     struct buf outbox_set;
+    struct buf append_set;
+    size_t appends; /* among its effects */
     struct buf effects; /* what `result` points into */
     struct store_commit commit;
     struct store_waiter waiter;

@@ -509,6 +509,10 @@ static void invocation_commit(struct invocation *invocation)
 {
     bool ok = invocation->status == STATUS_OK;
     if (ok) (void)has_sends(invocation); /* their set tells */
+    buf_reset(&invocation->append_set);
+    if (ok && invocation->appends)
+        appends_write_set(&invocation->partition->appends, invocation->result.effects,
+                          clock_wall_ms(invocation->engine->clock), &invocation->append_set);
     /* A call that only read may be read again: nothing has to be kept for a caller that repeats it. */
     bool acts = invocation->result.writes.size > 0 || invocation->result.effects.size > 0 ||
                 invocation->request.origin != WIRE_ORIGIN_CALL;
@@ -521,8 +525,10 @@ static void invocation_commit(struct invocation *invocation)
     struct slice writes = ok ? invocation->result.writes : SLICE_EMPTY;
     struct slice outcome = ok ? buf_view(&invocation->remember_set) : SLICE_EMPTY;
     struct slice sends = ok ? buf_view(&invocation->outbox_set) : SLICE_EMPTY;
+    struct slice appends = buf_view(&invocation->append_set);
     struct slice settle = ok ? invocation->request.settle : SLICE_EMPTY;
-    bool pure_read = writes.size == 0 && outcome.size == 0 && sends.size == 0 && settle.size == 0;
+    bool acts_on_reads = writes.size > 0 || sends.size > 0 || appends.size > 0;
+    bool pure_read = !acts_on_reads && outcome.size == 0 && settle.size == 0;
     meter_outcome(invocation, writes);
     if (invocation->first && pure_read)
     {
@@ -539,14 +545,14 @@ static void invocation_commit(struct invocation *invocation)
     invocation->commit = (struct store_commit){
         .snapshot = store_snapshot_seq(invocation->snapshot),
         .chain = invocation->chain,
-        .reads =
-            writes.size == 0 && sends.size == 0 && invocation->first ? SLICE_EMPTY : invocation->result.reads,
-        .writes = {writes, outcome, buf_view(&invocation->meter_set), sends, settle},
+        .reads = !acts_on_reads && invocation->first ? SLICE_EMPTY : invocation->result.reads,
+        .writes = {writes, outcome, buf_view(&invocation->meter_set), sends, settle, appends},
         .relaxed = invocation->function->relaxed,
         .applied = on_applied,
         .durable = output_gate_on_durable,
     };
     invocation->committing = true;
+    invocation->partition->appends.pending += appends.size > 0;
     partition_submit(invocation->partition, &invocation->commit);
 }
 
@@ -556,8 +562,10 @@ static enum status limits_check(const struct invocation *invocation, struct err 
     const struct wire_result *result = &invocation->result;
     TRY(admission_reply(&invocation->function->limits, invocation->function->name, result->body.size, err));
     uint64_t bytes_max = invocation->version->state_bytes_max;
-    if (bytes_max == 0 || result->writes.size == 0) return STATUS_OK;
-    return admission_writes(bytes_max, store_used_bytes(invocation->partition->store), result->writes, err);
+    if (bytes_max == 0 || (result->writes.size == 0 && invocation->appends == 0)) return STATUS_OK;
+    uint64_t used_bytes = store_used_bytes(invocation->partition->store);
+    if (invocation->appends) TRY(admission_append(bytes_max, used_bytes, err));
+    return admission_writes(bytes_max, used_bytes, result->writes, err);
 }
 
 static void run_over(struct invocation *invocation, enum status status, const struct wire_result *result,
@@ -592,6 +600,9 @@ static void run_over(struct invocation *invocation, enum status status, const st
             .version = invocation->version,
         };
         status = effects_check(&place, &invocation->result, &invocation->err);
+        if (status == STATUS_OK)
+            status = appends_prepare(&invocation->partition->appends, invocation->result.effects,
+                                     &invocation->appends, &invocation->err);
         if (status == STATUS_OK) status = limits_check(invocation, &invocation->err);
         if (status == STATUS_OK)
         {
@@ -738,6 +749,8 @@ static void on_applied(struct store_commit *commit)
 {
     struct invocation *invocation = CONTAINER_OF(commit, struct invocation, commit);
     invocation->committing = commit->status == STATUS_OK;
+    if (commit->status != STATUS_OK)
+        invocation->partition->appends.pending -= invocation->append_set.size > 0;
     if (commit->status == STATUS_CONFLICT)
     {
         on_conflict(invocation);

@@ -144,6 +144,8 @@ struct invoke_ports {
     void (*release)(void *ctx, struct invocation *invocation, const struct wire_effect *effect);
     /* A commit with sends of this partition is durable. */
     void (*sent)(void *ctx, struct invoke_partition *partition);
+    /* One with messages of durable channels is. */
+    void (*appended)(void *ctx, struct invoke_partition *partition);
 };
 void invoke_set_ports(struct invoke *engine, const struct invoke_ports *ports);
 
@@ -182,6 +184,7 @@ void invoke_start(struct invoke *engine, struct invoke_version *version, struct 
 
 struct invoke_stats {
     uint64_t started, succeeded, failed, conflicts, remembered, refused;
+    uint64_t appended; /* messages of durable channels */
     uint32_t in_flight;
 };
 void invoke_stats(const struct invoke *engine, struct invoke_stats *stats);

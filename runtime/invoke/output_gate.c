@@ -90,6 +90,7 @@ static void invocation_free(struct invocation *invocation)
     buf_fini(&invocation->remember_set);
     buf_fini(&invocation->meter_set);
     buf_fini(&invocation->outbox_set);
+    buf_fini(&invocation->append_set);
     free(invocation);
 }
 
@@ -97,6 +98,10 @@ void output_gate_on_durable(struct store_commit *commit)
 {
     struct invocation *invocation = CONTAINER_OF(commit, struct invocation, commit);
     invocation->committing = false;
+    struct invoke_partition *partition = invocation->partition;
+    bool appended = invocation->append_set.size > 0;
+    partition->appends.pending -= appended;
+    if (appended && commit->status == STATUS_OK) appends_told(partition, invocation->appends);
     if (invocation->told)
     {
         invocation_free(invocation);

@@ -14,11 +14,13 @@
 #include "runtime/base/log.h"
 #include "runtime/base/map.h"
 #include "runtime/catalog/artifact.h"
+#include "runtime/invoke/appends.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
 #include "runtime/node/store_words.h"
 #include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
+#include "runtime/trigger/consumers.h"
 #include "runtime/trigger/outbox.h"
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
@@ -49,6 +51,7 @@ struct part {
     struct invoke_partition *partition;
     struct outbox_part *outbox;
     bool failure_said; /* in the log, that its store takes no writes */
+    struct consumers_part *consumers;
 };
 
 struct app {
@@ -183,12 +186,17 @@ static enum status part_open(struct app *app, uint32_t index, const char *app_di
     buf_fini(&name);
     part->partition = invoke_partition_open(app->apps->config.engine, part->store, index, app->partitions);
     part->outbox = outbox_open(app->apps->config.outbox, app->name, part->partition);
+    part->consumers = consumers_open(app->apps->config.consumers, app->name, part->partition);
     return STATUS_OK;
 }
 
 static void app_free(struct app *app)
 {
-    for (uint32_t i = 0; i < app->partitions; i++) outbox_close(app->parts[i].outbox);
+    for (uint32_t i = 0; i < app->partitions; i++)
+    {
+        outbox_close(app->parts[i].outbox);
+        consumers_close(app->parts[i].consumers);
+    }
     free(app->name);
     free(app);
 }
@@ -200,6 +208,7 @@ static void stores_close(struct app *app)
         struct part *part = &app->parts[i];
         if (!part->partition) continue;
         outbox_stop(part->outbox);
+        consumers_stop(part->consumers);
         invoke_partition_close(part->partition); /* and its store */
         part->store = NULL;
     }
@@ -296,6 +305,34 @@ struct outbox_part *apps_outbox(struct apps *apps, struct slice app, uint32_t pa
 {
     struct app *found = app_find(apps, app);
     return found && partition < found->partitions ? found->parts[partition].outbox : NULL;
+}
+
+struct consumers_part *apps_consumers(struct apps *apps, struct slice app, uint32_t partition)
+{
+    struct app *found = app_find(apps, app);
+    return found && partition < found->partitions ? found->parts[partition].consumers : NULL;
+}
+
+struct invoke_partition *apps_partition(struct apps *apps, struct slice app, uint32_t partition)
+{
+    struct app *found = app_find(apps, app);
+    return found && partition < found->partitions ? found->parts[partition].partition : NULL;
+}
+
+void apps_each_consumers(const struct apps *apps, apps_consumers_fn tell, void *ctx)
+{
+    struct map_entry entry;
+    for (size_t place = 0; map_next(&apps->by_name, &place, &entry);)
+    {
+        const struct app *app = entry.value;
+        for (uint32_t i = 0; i < app->partitions; i++) tell(ctx, app->name, i, app->parts[i].consumers);
+    }
+}
+
+/* Whom messages start from now on; NULL: nobody. */
+static void consumers_switch(struct app *app, const struct manifest *manifest)
+{
+    for (uint32_t i = 0; i < app->partitions; i++) consumers_configure(app->parts[i].consumers, manifest);
 }
 
 /* ---- versions ---- */
@@ -616,6 +653,7 @@ static void run(struct apps *apps, struct slice name, struct version *version)
     struct app *app = map_get(&apps->by_name, name);
     if (app) app->current = version;
     if (app) app->quiet_looks = 0;
+    if (app) consumers_switch(app, version ? version->catalog->manifest : NULL);
     router_switch(apps->config.router, name, parts, count);
 }
 
@@ -658,11 +696,11 @@ static bool may_sleep(const struct manifest *manifest)
     return true;
 }
 
-/* Something was sent and is still to be done. */
-static bool has_sends(const struct app *app)
+/* Something was sent or appended and is still to be done. */
+static bool has_work(const struct app *app)
 {
     for (uint32_t i = 0; i < app->partitions; i++)
-        if (outbox_busy(app->parts[i].outbox)) return true;
+        if (outbox_busy(app->parts[i].outbox) || consumers_busy(app->parts[i].consumers)) return true;
     return false;
 }
 
@@ -671,7 +709,8 @@ void apps_start(struct apps *apps, const char *name, struct catalog_version *cat
     struct app *app;
     struct err err = ERR_INIT;
     enum status status = app_open(apps, name, catalog->manifest->partitions, &app, &err);
-    if (status == STATUS_OK && may_sleep(catalog->manifest) && !has_sends(app))
+    if (status == STATUS_OK) consumers_switch(app, catalog->manifest);
+    if (status == STATUS_OK && may_sleep(catalog->manifest) && !has_work(app))
     {
         map_put(&apps->asleep, slice_cstr(name), catalog_version_ref(catalog));
         app_close(app);
@@ -696,6 +735,7 @@ static bool part_quiet(const struct app *app, uint32_t index)
     pool_deployment_stats(app->current->parts[index].invoke.deployment, &pool);
     if (pool.zygotes || pool.workers || pool.queued || pool.running) return false;
     if (invoke_partition_in_flight(part->partition) || outbox_busy(part->outbox)) return false;
+    if (consumers_busy(part->consumers) || invoke_partition_listened(part->partition)) return false;
     if (store_health(part->store, NULL) != STATUS_OK) return false; /* opened again it would look healthy */
     struct store_stats store;
     store_stats(part->store, &store);

@@ -10,8 +10,11 @@
 
 struct apps;
 struct invoke;
+struct invoke_partition;
 struct loop;
 struct metering;
+struct consumers;
+struct consumers_part;
 struct outbox;
 struct outbox_part;
 struct pool;
@@ -24,6 +27,7 @@ struct apps_config {
     struct invoke *engine;
     struct router *router;
     struct outbox *outbox;
+    struct consumers *consumers;
     struct pool *pool;
     const char *dir; /* <data>/apps; copied */
     const char *artifacts; /* <data>/artifacts; copied */
@@ -50,6 +54,12 @@ uint32_t apps_partitions(struct apps *apps, struct slice app);
 /* NULL when there is none. */
 struct store *apps_store(struct apps *apps, struct slice app, uint32_t partition);
 struct metering *apps_metering(struct apps *apps, struct slice app, uint32_t partition);
+struct invoke_partition *apps_partition(struct apps *apps, struct slice app, uint32_t partition);
+/* Of each partition that is awake. */
+typedef void (*apps_consumers_fn)(void *ctx, const char *app, uint32_t partition,
+                                  const struct consumers_part *part);
+void apps_each_consumers(const struct apps *apps, apps_consumers_fn tell, void *ctx);
+struct consumers_part *apps_consumers(struct apps *apps, struct slice app, uint32_t partition);
 struct outbox_part *apps_outbox(struct apps *apps, struct slice app, uint32_t partition);
 /* Appends a JSON array with the figures of each partition that is awake. */
 void apps_stats(const struct apps *apps, struct buf *json);

@@ -17,12 +17,14 @@
 #include "runtime/catalog/catalog.h"
 #include "runtime/catalog/deploy.h"
 #include "runtime/gateway/admin.h"
+#include "runtime/gateway/channel_http.h"
 #include "runtime/gateway/front.h"
 #include "runtime/gateway/gateway.h"
 #include "runtime/gateway/routes.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
 #include "runtime/node/apps.h"
+#include "runtime/node/channels.h"
 #include "runtime/node/ports.h"
 #include "runtime/node/store_words.h"
 #include "runtime/node/usage.h"
@@ -31,6 +33,7 @@
 #include "runtime/router/router.h"
 #include "runtime/trigger/live_bus.h"
 #include "runtime/trigger/live_delivery.h"
+#include "runtime/trigger/consumers.h"
 #include "runtime/trigger/outbox.h"
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
@@ -55,6 +58,9 @@ struct node {
     struct outbox *outbox;
     struct live_delivery *live;
     struct live_bus *bus;
+    struct consumers *consumers;
+    struct channel_http *channels;
+    struct channels operated;
     struct ports ports;
     struct apps *apps;
 
@@ -162,6 +168,33 @@ static void port_invoke(void *ctx, struct http_exchange *exchange, struct slice 
     front_invoke(node->front, exchange, app, function, entity);
 }
 
+static bool port_channel(void *ctx, struct http_exchange *exchange, struct slice app, struct slice channel)
+{
+    struct node *node = ctx;
+    if (!channel_http_knows(node->channels, app, channel)) return false;
+    channel_http_request(node->channels, exchange, app, channel, false);
+    return true;
+}
+
+static void port_admin_channel(void *ctx, struct http_exchange *exchange, struct slice app,
+                               struct slice channel)
+{
+    struct node *node = ctx;
+    channel_http_request(node->channels, exchange, app, channel, true);
+}
+
+static enum status port_channels(void *ctx, struct slice app, struct buf *json, struct err *err)
+{
+    struct node *node = ctx;
+    return channels_list(&node->operated, app, json, err);
+}
+
+static void port_channel_act(void *ctx, struct http_exchange *exchange, const struct admin_channel_act *act)
+{
+    struct node *node = ctx;
+    channels_act(&node->operated, exchange, act);
+}
+
 static enum status port_explain(void *ctx, struct slice app, struct slice function, struct slice entity,
                                 struct buf *json, struct err *err)
 {
@@ -229,6 +262,10 @@ static void port_metrics(void *ctx, struct buf *text)
     struct live_bus_stats bus = {.malformed = 0};
     live_delivery_stats(node->live, &live);
     if (node->bus) live_bus_stats(node->bus, &bus);
+    struct consumers_stats messages;
+    consumers_stats(node->consumers, &messages);
+    struct channel_http_stats channels;
+    channel_http_stats(node->channels, &channels);
     struct metrics metrics = {
         .invocations_started = invoke.started,
         .invocations_succeeded = invoke.succeeded,
@@ -249,6 +286,14 @@ static void port_metrics(void *ctx, struct buf *text)
         .sends_failed = sends.failed,
         .sends_dead = sends.dead,
         .sends_in_flight = sends.in_flight,
+        .durable_appended = invoke.appended,
+        .durable_consumed = messages.delivered,
+        .durable_failed = messages.failed,
+        .durable_dead = messages.dead,
+        .durable_lost = messages.lost,
+        .durable_trimmed = messages.trimmed,
+        .durable_in_flight = messages.in_flight,
+        .channel_readers = channels.waiting,
         .workers_waiting = pool.workers_waiting,
         .http_connections = http.connections,
         .http_accepted = http.accepted,
@@ -277,6 +322,7 @@ static void port_metrics(void *ctx, struct buf *text)
     metrics_print(text, &metrics, (const struct metrics_store *)stores.data,
                   stores.size / sizeof(struct metrics_store));
     buf_fini(&stores);
+    channels_metrics(node->apps, text);
 }
 
 /* ---- opening ---- */
@@ -381,6 +427,14 @@ static enum status open_apps(struct node *node, struct err *err)
     });
     node->bus = live_bus_create(node->live);
     node->ports.live = node->live;
+    node->consumers = consumers_create(&(struct consumers_config){
+        .loop = node->loop,
+        .clock = node->clock,
+        .router = node->router,
+        .seed = prng_entropy(),
+    });
+    node->channels = channel_http_create(
+        &(struct channel_http_config){.loop = node->loop, .router = node->router, .catalog = node->catalog});
     ports_connect(&node->ports, node->engine);
     struct buf dir = BUF_INIT, artifacts = BUF_INIT;
     path_in_data(node, "apps", &dir);
@@ -391,12 +445,14 @@ static enum status open_apps(struct node *node, struct err *err)
         .engine = node->engine,
         .router = node->router,
         .outbox = node->outbox,
+        .consumers = node->consumers,
         .pool = node->pool,
         .dir = buf_cstr(&dir),
         .artifacts = buf_cstr(&artifacts),
         .map_bytes = node->config->state_map_bytes,
         .unchecked = node->config->unsafe_unchecked,
     });
+    node->operated = (struct channels){.apps = node->apps, .catalog = node->catalog};
     node->deployer = deployer_create(&(struct deploy_config){
         .loop = node->loop,
         .clock = node->clock,
@@ -476,8 +532,11 @@ static enum status open_public(struct node *node, const char **address, struct e
     };
     char host[256];
     unsigned port = 0;
-    node->front = front_create(
-        &(struct front_config){.router = node->router, .metrics = port_metrics, .metrics_ctx = node});
+    node->front = front_create(&(struct front_config){.router = node->router,
+                                                      .channel = port_channel,
+                                                      .channel_ctx = node,
+                                                      .metrics = port_metrics,
+                                                      .metrics_ctx = node});
     routes_rebuild(node);
     TRY(parse_address(config->listen, host, sizeof host, &port, err));
     TRY(gateway_open(&node->public, &gateway, err));
@@ -502,6 +561,9 @@ static enum status open_private(struct node *node, struct buf *path, struct err 
                   .partitions = port_partitions,
                   .store = port_store,
                   .invoke = port_invoke,
+                  .channels = port_channels,
+                  .channel = port_admin_channel,
+                  .channel_act = port_channel_act,
                   .explain = port_explain,
                   .usage = port_usage,
                   .stats = port_stats},
@@ -616,6 +678,8 @@ void node_destroy(struct node *node)
     apps_destroy(node->apps);
     outbox_destroy(node->outbox);
     live_delivery_destroy(node->live);
+    consumers_destroy(node->consumers);
+    channel_http_destroy(node->channels);
     invoke_destroy(node->engine);
     pool_destroy(node->pool);
     fnlog_destroy(node->fnlog);

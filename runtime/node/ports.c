@@ -3,6 +3,7 @@
 #include "runtime/node/ports.h"
 
 #include "runtime/invoke/invoke.h"
+#include "runtime/trigger/consumers.h"
 #include "runtime/trigger/live_delivery.h"
 #include "runtime/trigger/outbox.h"
 
@@ -41,11 +42,19 @@ static void on_sent(void *ctx, struct invoke_partition *partition)
     if (part) outbox_wake(part);
 }
 
+static void on_appended(void *ctx, struct invoke_partition *partition)
+{
+    struct consumers_part *part = *invoke_partition_place(partition, PARTITION_CHANNELS);
+    if (part) consumers_wake(part);
+}
+
 void ports_connect(struct ports *ports, struct invoke *engine)
 {
     ports->engine = engine;
-    invoke_set_ports(
-        engine,
-        &(struct invoke_ports){
-            .ctx = ports, .ask = on_ask, .ask_over = on_ask_over, .release = on_release, .sent = on_sent});
+    invoke_set_ports(engine, &(struct invoke_ports){.ctx = ports,
+                                                    .ask = on_ask,
+                                                    .ask_over = on_ask_over,
+                                                    .release = on_release,
+                                                    .sent = on_sent,
+                                                    .appended = on_appended});
 }

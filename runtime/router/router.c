@@ -8,6 +8,7 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/check.h"
 #include "runtime/base/map.h"
+#include "runtime/invoke/appends.h"
 #include "runtime/worker/pool.h"
 #include "statestore/kv/keyspace.h"
 
@@ -174,6 +175,46 @@ enum status router_invoke(struct router *router, struct slice name, struct slice
     TRY(decide(router, app, name, request->entity, &decision, err));
     TRY(function_find(app, decision.partition, name, function, &found, err));
     invoke_start(router->engine, app->versions[decision.partition], found, request, done, ctx);
+    return STATUS_OK;
+}
+
+enum status router_invoke_in(struct router *router, struct slice name, uint32_t partition,
+                             struct slice function, const struct invoke_request *request, invoke_done_fn done,
+                             void *ctx, struct err *err)
+{
+    struct router_app *app;
+    struct route_decision decision;
+    struct invoke_function *found;
+    TRY(app_find(router, name, &app, err));
+    TRY(decide(router, app, name, request->entity, &decision, err));
+    CHECK(partition < app->partitions);
+    TRY(function_find(app, partition, name, function, &found, err));
+    invoke_start(router->engine, app->versions[partition], found, request, done, ctx);
+    return STATUS_OK;
+}
+
+enum status router_append(struct router *router, struct slice name, struct invoke_append *append,
+                          struct err *err)
+{
+    struct router_app *app;
+    struct route_decision decision;
+    TRY(app_find(router, name, &app, err));
+    TRY(decide(router, app, name, append->key, &decision, err));
+    struct invoke_version *version = app->versions[decision.partition];
+    TRY(invoke_version_channel(version, append->channel, true, err));
+    invoke_append(version, append);
+    return STATUS_OK;
+}
+
+enum status router_version(struct router *router, struct slice name, uint32_t partition,
+                           struct invoke_version **version, struct err *err)
+{
+    struct router_app *app;
+    TRY(app_find(router, name, &app, err));
+    if (partition >= app->partitions)
+        return err_set(err, STATUS_NOT_FOUND, "app '%.*s' has %u partitions, counted from 0", SLICE_FMT(name),
+                       app->partitions);
+    *version = app->versions[partition];
     return STATUS_OK;
 }
 

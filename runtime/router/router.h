@@ -37,6 +37,19 @@ MUST_CHECK enum status router_invoke(struct router *router, struct slice app, st
                                      const struct invoke_request *request, invoke_done_fn done, void *ctx,
                                      struct err *err);
 
+/* The same in a partition that is named: for what is kept there. */
+MUST_CHECK enum status router_invoke_in(struct router *router, struct slice app, uint32_t partition,
+                                        struct slice function, const struct invoke_request *request,
+                                        invoke_done_fn done, void *ctx, struct err *err);
+/* Puts a message into a durable channel, in the partition of its key. As above: with OK `append->done` will be called. CHANNEL_NOT_FOUND, CHANNEL_KIND too. */
+struct invoke_append;
+MUST_CHECK enum status router_append(struct router *router, struct slice app, struct invoke_append *append,
+                                     struct err *err);
+
+/* What runs in a partition; borrowed for the call of the caller's. Refusals as above; NOT_FOUND: there is no such partition. */
+MUST_CHECK enum status router_version(struct router *router, struct slice app, uint32_t partition,
+                                      struct invoke_version **version, struct err *err);
+
 /* NULL when there is none. Borrowed until the next router_switch(). */
 const struct invoke_function *router_function(struct router *router, struct slice app, struct slice function);
 

@@ -106,6 +106,21 @@ enum stead_status stead_publish(struct stead_ctx *ctx, const char *channel, cons
                          });
 }
 
+enum stead_status stead_append(struct stead_ctx *ctx, const char *channel, const char *key, const void *data,
+                               size_t size)
+{
+    enum stead_status status = message_check(ctx, "stead_append", channel, key, size);
+    if (status != STEAD_OK) return status;
+    return stead__effect(ctx, "stead_append",
+                         &(struct wire_effect){
+                             .kind = WIRE_EFFECT_APPEND,
+                             .name = slice_cstr(channel),
+                             .key = slice_cstr(key ? key : ""),
+                             .type = slice_cstr(ctx->channels.type),
+                             .body = slice_make(data, size),
+                         });
+}
+
 /* Publishing gets no answer: that there is such a channel is asked once. */
 static enum stead_status know(struct stead_ctx *ctx, const char *call, const char *channel)
 {

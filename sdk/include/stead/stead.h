@@ -362,6 +362,12 @@ struct stead_message {
  * invocation. */
 STEAD_API enum stead_status stead_publish(struct stead_ctx *ctx, const char *channel, const char *key,
                                           const void *data, size_t size);
+/* Puts a message into a durable channel, in one commit with all else that this invocation does: it is there exactly once, or
+ * not at all. Each consumer group gets the messages of a key one after another, in this order; NULL or "" for no key, and then in no
+ * order. A key belongs where the entity of the same name does: one of another partition fails the invocation, as does a
+ * channel that is not declared as durable. */
+STEAD_API enum stead_status stead_append(struct stead_ctx *ctx, const char *channel, const char *key,
+                                         const void *data, size_t size);
 /* Leaves at once, whatever becomes of this invocation: others see it although nothing is committed, and a
  * run that is repeated publishes again. For streams whose speed matters more. */
 STEAD_API enum stead_status stead_publish_now(struct stead_ctx *ctx, const char *channel, const char *key,
