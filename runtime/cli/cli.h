@@ -104,6 +104,10 @@ enum cli_exit cmd_channel_replay(struct cli_line *line);
 enum cli_exit cmd_channel_dead(struct cli_line *line);
 /* cmd_logs.c */
 enum cli_exit cmd_logs(struct cli_line *line);
+/* cmd_sends.c */
+enum cli_exit cmd_sends_ls(struct cli_line *line);
+enum cli_exit cmd_sends_retry(struct cli_line *line);
+enum cli_exit cmd_sends_drop(struct cli_line *line);
 /* cmd_stats.c */
 enum cli_exit cmd_stats(struct cli_line *line);
 /* cmd_usage.c */

@@ -74,6 +74,15 @@ static const struct cli_option restore_options[] = {
     {"commit", 0, "N", "only commits up to number N of --app"},
     {0},
 };
+static const struct cli_option sends_options[] = {
+    {"dead", 0, NULL, "those that were given up, with their ids"},
+    {"limit", 'n', "N", "at most N (default 100)"},
+    {0},
+};
+static const struct cli_option sends_all_options[] = {
+    {"all", 0, NULL, "all dead letters of the app (1000 of each partition at a time)"},
+    {0},
+};
 static const struct cli_option sdk_options[] = {
     {"cflags", 0, NULL, "flags to compile a function with"},
     {"include-dir", 0, NULL, "the directory of stead/stead.h"},
@@ -152,6 +161,12 @@ const struct cli_command cli_commands[] = {
      "  stead channel dead retry shop orders billing --offset 17\n", dead_options, 4, 4, false,
      cmd_channel_dead},
     {"logs", "[APP]", "show what functions logged", NULL, logs_options, 0, 1, false, cmd_logs},
+    {"sends ls", "APP", "what functions sent and what has not been done yet", NULL, sends_options, 1, 1,
+     false, cmd_sends_ls},
+    {"sends retry", "APP [ID]", "put a dead letter back: it is due at once",
+     "A send whose function failed 13 times is a dead letter: it stays until somebody looks at it.\n",
+     sends_all_options, 1, 2, false, cmd_sends_retry},
+    {"sends drop", "APP [ID]", "delete a dead letter", NULL, sends_all_options, 1, 2, false, cmd_sends_drop},
     {"stats", "", "show the figures of the node", NULL, NULL, 0, 0, false, cmd_stats},
     {"usage", "[APP]", "what functions used, by day, and what it costs",
      "The prices are settings of the node: price.per_million_invocations and price.per_gb_second.\n", NULL, 0,

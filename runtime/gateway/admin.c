@@ -215,6 +215,9 @@ static const struct {
     {"GET", "apps/*/channels/*/groups/*/dead", admin_dead_list, true},
     {"POST", "apps/*/channels/*/groups/*/dead", admin_dead_retry, true},
     {"DELETE", "apps/*/channels/*/groups/*/dead", admin_dead_drop, true},
+    {"GET", "apps/*/sends", admin_sends_list, true},
+    {"POST", "apps/*/sends/retry", admin_sends_retry, true},
+    {"DELETE", "apps/*/sends", admin_sends_drop, true},
     {"POST", "backup", admin_backup, false},
 };
 

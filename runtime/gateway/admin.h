@@ -57,6 +57,13 @@ struct admin_ports {
     /* Reads or appends, as channel_http.h says, and answers. */
     void (*channel)(void *ctx, struct http_exchange *exchange, struct slice app, struct slice channel);
     void (*channel_act)(void *ctx, struct http_exchange *exchange, const struct admin_channel_act *act);
+    /* Appends JSON objects, separated by commas: what was sent and waits, or was given up (`dead`); at most `limit`. */
+    enum status (*sends)(void *ctx, struct slice app, bool dead, size_t limit, struct buf *json,
+                         struct err *err);
+    /* Puts a dead letter back, or drops it; all when `ident` is empty. `done` comes later, with how many. */
+    void (*sends_move)(void *ctx, struct slice app, struct slice ident, bool retry,
+                       void (*done)(void *ctx, enum status status, size_t count, const struct err *err),
+                       void *done_ctx);
     /* Appends one JSON object: the figures of the node. */
     void (*stats)(void *ctx, struct buf *json);
 };

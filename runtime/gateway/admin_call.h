@@ -73,6 +73,10 @@ void admin_channel_replay(struct admin_call *call);
 void admin_dead_list(struct admin_call *call);
 void admin_dead_retry(struct admin_call *call);
 void admin_dead_drop(struct admin_call *call);
+/* admin_sends.c */
+void admin_sends_list(struct admin_call *call);
+void admin_sends_retry(struct admin_call *call);
+void admin_sends_drop(struct admin_call *call);
 /* admin_logs.c */
 void admin_logs(struct admin_call *call);
 void admin_logs_drain(struct admin *admin);

@@ -447,8 +447,10 @@ static enum status deployment_open(struct app *app, uint32_t index, const struct
     for (size_t i = 0; i < manifest->function_count; i++)
     {
         const struct manifest_function *from = &manifest->functions[i];
-        functions[i] = (struct pool_function){
-            .name = from->name, .memory_mb = from->memory_mb, .inside = may_run_inside(manifest, from)};
+        functions[i] =
+            (struct pool_function){.name = from->name,
+                                   .memory_mb = from->memory_mb,
+                                   .inside_ms = may_run_inside(manifest, from) ? from->timeout_ms : 0};
         if (from->pool.min > spec.workers_min) spec.workers_min = from->pool.min;
         if (from->pool.idle_ms > spec.idle_ms) spec.idle_ms = from->pool.idle_ms;
         spec.queue_max = sum_u32(spec.queue_max, sum_u32(from->queue, from->concurrency));

@@ -26,6 +26,7 @@
 #include "runtime/node/apps.h"
 #include "runtime/node/channels.h"
 #include "runtime/node/ports.h"
+#include "runtime/node/sends.h"
 #include "runtime/node/store_words.h"
 #include "runtime/node/usage.h"
 #include "runtime/observe/fnlog.h"
@@ -213,6 +214,21 @@ static enum status port_usage(void *ctx, struct slice app, struct buf *json, str
 {
     struct node *node = ctx;
     return usage_json(node->apps, node->catalog, node->config, app, json, err);
+}
+
+static enum status port_sends(void *ctx, struct slice app, bool dead, size_t limit, struct buf *json,
+                              struct err *err)
+{
+    struct node *node = ctx;
+    return sends_json(node->apps, app, dead, limit, json, err);
+}
+
+static void port_sends_move(void *ctx, struct slice app, struct slice ident, bool retry,
+                            void (*done)(void *ctx, enum status status, size_t count, const struct err *err),
+                            void *done_ctx)
+{
+    struct node *node = ctx;
+    sends_move(node->apps, app, ident, retry, done, done_ctx);
 }
 
 static void port_stats(void *ctx, struct buf *json)
@@ -566,6 +582,8 @@ static enum status open_private(struct node *node, struct buf *path, struct err 
                   .channel_act = port_channel_act,
                   .explain = port_explain,
                   .usage = port_usage,
+                  .sends = port_sends,
+                  .sends_move = port_sends_move,
                   .stats = port_stats},
     });
     if (node->config->admin[0])

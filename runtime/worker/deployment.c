@@ -256,12 +256,12 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
     size_t count = deployment->function_count;
     const char **names = mem_alloc((count + 1) * sizeof *names);
     uint64_t *memory = mem_alloc((count + 1) * sizeof *memory);
-    bool *inside = mem_alloc((count + 1) * sizeof *inside);
+    uint32_t *inside_ms = mem_alloc((count + 1) * sizeof *inside_ms);
     for (size_t i = 0; i < count; i++)
     {
         names[i] = deployment->functions[i].name;
         memory[i] = deployment->functions[i].memory_bytes;
-        inside[i] = deployment->functions[i].inside;
+        inside_ms[i] = deployment->functions[i].inside_ms;
     }
     struct zygote_config config = {
         .loop = deployment->pool->config.loop,
@@ -273,7 +273,7 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
         .functions = names,
         .function_count = count,
         .memory_bytes = memory,
-        .inside = inside,
+        .inside_ms = inside_ms,
         .env = (const char *const *)deployment->env,
         .env_count = deployment->env_count,
         .sandbox = deployment->sandbox,
@@ -282,7 +282,7 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
     enum status status = zygote_start(&config, &zygote_handler, deployment, &deployment->zygote, err);
     free(names);
     free(memory);
-    free(inside);
+    free(inside_ms);
     deployment->zygote_proved = false;
     if (status == STATUS_OK) deployment->stats.zygotes_started++;
     return status;
@@ -518,6 +518,30 @@ static void take_back(struct pool_deployment *deployment, struct list *runs)
     }
 }
 
+/* Other chains than the one of the run that waits cannot go on there, and what that run waits for may be one of them:
+ * their runs begin new chains elsewhere. */
+static void break_other_chains(struct pool_deployment *deployment, struct worker *worker,
+                               const struct pool_chain *own)
+{
+    for (struct list *link = worker->chains.next, *next; link != &worker->chains; link = next)
+    {
+        next = link->next;
+        struct pool_chain *chain = CONTAINER_OF(link, struct pool_chain, link);
+        if (chain == own) continue;
+        list_remove(link);
+        chain->worker = NULL;
+        chain->broken = true;
+    }
+    for (struct list *link = worker->pending.next, *next; link != &worker->pending; link = next)
+    {
+        next = link->next;
+        if (run_of(link)->chain == own) continue;
+        list_remove(link);
+        deployment_uncount(deployment, run_of(link));
+        deployment_fail_run(deployment, run_of(link), STATUS_CONFLICT);
+    }
+}
+
 void deployment_on_worker_waits(struct pool_deployment *deployment, struct worker *worker)
 {
     deployment->waiting++;
@@ -532,9 +556,9 @@ void deployment_on_worker_waits(struct pool_deployment *deployment, struct worke
         deployment->running--;
         deployment->queued++;
         deployment->queued_us += run->expected_us;
-        bool lives_here = run->chain && run->chain->worker == worker;
-        list_push_front(lives_here ? &worker->pending : &deployment->queue, &run->link);
+        list_push_front(run->chain ? &worker->pending : &deployment->queue, &run->link);
     }
+    break_other_chains(deployment, worker, run_of(worker->sent.next)->chain);
     worker->snapshot_known = false; /* it may have been in a frame that the worker drops */
     deployment_touch(deployment);
 }

@@ -31,7 +31,7 @@ struct pool {
 struct deployment_function {
     char *name;
     uint64_t memory_bytes;
-    bool inside;
+    uint32_t inside_ms;
     struct policy_mean mean;
 };
 

@@ -156,7 +156,7 @@ static void copy_spec(struct pool_deployment *deployment, const struct pool_spec
     {
         deployment->functions[i].name = mem_strdup(spec->functions[i].name);
         deployment->functions[i].memory_bytes = spec->functions[i].memory_mb * MIB;
-        deployment->functions[i].inside = spec->functions[i].inside;
+        deployment->functions[i].inside_ms = spec->functions[i].inside_ms;
         (void)map_put(&deployment->function_places, slice_cstr(spec->functions[i].name),
                       (void *)(uintptr_t)(i + 1));
     }

@@ -73,7 +73,9 @@ void pool_destroy(struct pool *pool);
 struct pool_function {
     const char *name;
     uint32_t memory_mb; /* 0: no limit */
-    bool inside; /* nothing but its worker limits it: a call may run it inside of the caller's */
+    /* Its time, when nothing else limits it: a call may run it inside of the worker of a caller that has no more. 0: none
+     * may. */
+    uint32_t inside_ms;
 };
 
 struct pool_spec {

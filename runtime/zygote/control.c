@@ -98,9 +98,12 @@ enum control_event control_receive(int socket, struct control_message *message, 
     return CONTROL_NONSENSE;
 }
 
-/* ---- the first packet: a fixed head, a limit for each function, then zero-terminated texts ---- */
+/* ---- the first packet: a fixed head, limits for each function, then zero-terminated texts ---- */
 
-#define INSIDE_BIT (1ULL << 63) /* of a function's limit */
+enum {
+    FUNCTION_LIMITS = 2,
+    FUNCTION_BYTES = FUNCTION_LIMITS * sizeof(uint64_t)
+}; /* memory, time inside of a caller */
 
 struct setup_head {
     uint32_t version;
@@ -137,8 +140,8 @@ enum status control_setup_encode(struct buf *packet, const struct control_setup 
     for (size_t i = 0; i < setup->function_count; i++)
     {
         const struct control_function *function = &setup->functions[i];
-        uint64_t limit = function->memory_bytes | (function->inside ? INSIDE_BIT : 0);
-        buf_append(packet, slice_make(&limit, sizeof limit));
+        uint64_t limits[FUNCTION_LIMITS] = {function->memory_bytes, function->inside_ms};
+        buf_append(packet, slice_make(limits, sizeof limits));
     }
     append_text(packet, setup->artifact);
     for (size_t i = 0; i < setup->function_count; i++) append_text(packet, setup->functions[i].name);
@@ -176,7 +179,7 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
     if (head.version != CONTROL_VERSION)
         return err_set(err, STATUS_INTERNAL, "daemon and zygote are of different builds (%u and %d)",
                        head.version, (int)CONTROL_VERSION);
-    if (head.function_count > (packet.size - offset) / sizeof(uint64_t) || head.env_count > packet.size ||
+    if (head.function_count > (packet.size - offset) / FUNCTION_BYTES || head.env_count > packet.size ||
         head.mount_count > BOUND_MOUNTS_MAX || head.allow_count > BOUND_ALLOW_MAX)
         return err_set(err, STATUS_INTERNAL, "the set-up is cut off");
 
@@ -194,12 +197,12 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
     read.sandbox.mount_count = head.mount_count;
     read.sandbox.allow = allow;
     read.sandbox.allow_count = head.allow_count;
-    for (size_t i = 0; i < read.function_count; i++, offset += sizeof(uint64_t))
+    for (size_t i = 0; i < read.function_count; i++, offset += FUNCTION_BYTES)
     {
-        uint64_t limit;
-        memcpy(&limit, (const char *)packet.data + offset, sizeof limit);
-        read.functions[i].memory_bytes = limit & ~INSIDE_BIT;
-        read.functions[i].inside = (limit & INSIDE_BIT) != 0;
+        uint64_t limits[FUNCTION_LIMITS];
+        memcpy(limits, (const char *)packet.data + offset, sizeof limits);
+        read.functions[i].memory_bytes = limits[0];
+        read.functions[i].inside_ms = (uint32_t)limits[1];
     }
     bool whole = (read.artifact = next_text(packet, &offset)) != NULL;
     for (size_t i = 0; whole && i < read.function_count; i++)

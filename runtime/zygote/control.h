@@ -67,7 +67,7 @@ enum control_event control_receive(int socket, struct control_message *message, 
 struct control_function {
     const char *name;
     uint64_t memory_bytes;
-    bool inside; /* it may run inside of a caller's worker */
+    uint32_t inside_ms; /* its time: it may run inside of a caller's worker that has no more; 0: it may not */
 };
 
 /* Pointers are borrowed: from the owner before encoding, from the packet after decoding. */

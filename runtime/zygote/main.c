@@ -86,14 +86,15 @@ static stead__handler_fn lookup(void *ctx, struct slice function)
     return self->app->handlers[place - 1];
 }
 
-/* Inside of a caller's worker it has the caller's memory: only one with the same limit may. */
-static stead__handler_fn lookup_inside(void *ctx, struct slice caller, struct slice function)
+/* Inside of a caller's worker it has the caller's memory: and its time, so only one with the same limit and no less time may. */
+static stead__handler_fn lookup_inside(void *ctx, struct slice caller, struct slice function,
+                                       uint32_t left_ms)
 {
     struct worker_self *self = ctx;
     uintptr_t from = (uintptr_t)map_get(&self->app->functions, caller);
     uintptr_t to = (uintptr_t)map_get(&self->app->functions, function);
     const struct control_function *functions = self->app->setup.functions;
-    bool may = from && to && functions[to - 1].inside &&
+    bool may = from && to && functions[to - 1].inside_ms >= left_ms && left_ms > 0 &&
                functions[from - 1].memory_bytes == functions[to - 1].memory_bytes;
     return may ? self->app->handlers[to - 1] : NULL;
 }

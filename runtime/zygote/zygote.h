@@ -33,7 +33,7 @@ struct zygote_config {
     const char *const *functions; /* names that the object must define */
     size_t function_count;
     const uint64_t *memory_bytes; /* limit of each function */
-    const bool *inside; /* of each: it may run inside of a caller's worker */
+    const uint32_t *inside_ms; /* of each: see control_function */
     const char *const *env; /* "NAME=value" for user code */
     size_t env_count;
     struct sandbox_config sandbox;

@@ -245,7 +245,7 @@ static enum status send_setup(struct zygote *zygote, const struct zygote_config 
     if (!setup.sandbox.uid) setup.sandbox.uid = setup.sandbox.gid = sandbox_uid_of(config->app);
     for (size_t i = 0; i < config->function_count; i++)
         setup.functions[i] = (struct control_function){config->functions[i], config->memory_bytes[i],
-                                                       config->inside && config->inside[i]};
+                                                       config->inside_ms ? config->inside_ms[i] : 0};
     struct buf packet = BUF_INIT;
     enum status status = control_setup_encode(&packet, &setup, err);
     if (status == STATUS_OK && send(zygote->control, packet.data, packet.size, MSG_NOSIGNAL) < 0)

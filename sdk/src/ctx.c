@@ -156,7 +156,6 @@ void stead__ctx_run(struct stead_ctx *ctx, const struct wire_invoke *invoke, ste
     if (invoke->validate || result->writes.size > 0 || result->effects.size > 0)
     {
         stead__view_encode_reads(&ctx->view, &ctx->reads);
-        buf_append(&ctx->reads, buf_view(&ctx->inside_state.reads));
         result->reads = buf_view(&ctx->reads);
     }
     stead__view_end(&ctx->view, ok);

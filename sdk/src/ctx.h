@@ -71,9 +71,9 @@ struct stead__inside {
     struct stead__inner *self; /* when this is such a one itself; else NULL */
     struct stead__habit *habits; /* of the outermost: what is known of the functions that it called */
     size_t habits_count;
-    struct buf reads; /* encoded, of the runs inside of this one */
     struct buf called; /* frames of kind CALLED */
     uint32_t runs; /* inside of the present run of the outermost */
+    const char *running; /* the function that runs inside now, for last words; NULL: none */
 };
 
 struct stead_ctx {
@@ -84,8 +84,9 @@ struct stead_ctx {
     uint32_t (*ask)(void *owner, struct wire_ask *ask);
     /* Waits for the next answer; its slices live until the next call. NULL like `ask`: there is nobody to ask. */
     void (*answer)(void *owner, struct wire_answer *answer);
-    /* The handler of a function that may run here and now, inside of this run; NULL when it has to be asked for. */
-    stead__handler_fn (*inside)(void *owner, struct slice function);
+    /* The handler of a function that may run here and now, inside of this run, for so long; NULL when it has to be asked
+     * for. */
+    stead__handler_fn (*inside)(void *owner, struct slice function, uint32_t left_ms);
     void *owner;
     int broker_fd; /* 0: none */
 

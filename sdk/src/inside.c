@@ -63,10 +63,10 @@ static void refuse_answer(void *owner, struct wire_answer *answer)
     };
 }
 
-static stead__handler_fn pass_inside(void *owner, struct slice function)
+static stead__handler_fn pass_inside(void *owner, struct slice function, uint32_t left_ms)
 {
     struct stead_ctx *outermost = inner_of(owner)->outermost;
-    return outermost->inside(outermost->owner, function);
+    return outermost->inside(outermost->owner, function, left_ms);
 }
 
 static void pass_log(void *owner, uint64_t invocation, enum stead_log_level level, struct slice text)
@@ -112,7 +112,7 @@ static struct stead__habit *may_run(struct stead_ctx *ctx, const char *function)
 {
     struct stead__inner *self = ctx->inside_state.self;
     if (!ctx->inside || (self && (self->acts || self->depth >= BOUND_CALL_DEPTH_MAX))) return NULL;
-    stead__handler_fn handler = ctx->inside(ctx->owner, slice_cstr(function));
+    stead__handler_fn handler = ctx->inside(ctx->owner, slice_cstr(function), stead_time_left_ms(ctx));
     struct stead__habit *habit = handler ? habit_of(ctx, handler) : NULL;
     return habit && !habit->acts ? habit : NULL;
 }
@@ -141,7 +141,6 @@ static void frame_fill(struct stead_ctx *ctx, struct stead__inner *inner, const 
     inner->invoke.timeout_ms = stead_time_left_ms(ctx);
     inner->invoke.snapshot = ctx->invoke->snapshot;
     inner->invoke.txn = ctx->invoke->txn;
-    inner->invoke.validate = true; /* what it reads counts as read by the outermost */
     inner->invoke.attempt = 1;
     inner->invoke.origin = WIRE_ORIGIN_CALL;
     inner->invoke.headers.count = 0;
@@ -150,9 +149,7 @@ static void frame_fill(struct stead_ctx *ctx, struct stead__inner *inner, const 
 
 static bool only_read(const struct stead__inner *inner)
 {
-    const struct wire_result *result = &inner->result;
-    bool too_much = result->outcome == WIRE_OUTCOME_STATUS && result->status == STATUS_READ_SET_TOO_LARGE;
-    return !inner->acts && !too_much && result->writes.size == 0 && result->effects.size == 0;
+    return !inner->acts && inner->result.writes.size == 0 && inner->result.effects.size == 0;
 }
 
 bool stead__inside_run(struct stead_ctx *ctx, const struct stead_call *call,
@@ -166,7 +163,10 @@ bool stead__inside_run(struct stead_ctx *ctx, const struct stead_call *call,
     inner->asks = inner->answers = 0;
     frame_fill(ctx, inner, call);
     uint64_t began_ns = clock_monotonic_ns(ctx->clock);
+    const char *outer = outermost_of(ctx)->inside_state.running;
+    outermost_of(ctx)->inside_state.running = call->function;
     stead__ctx_run(&inner->ctx, &inner->invoke, habit->handler, &inner->result);
+    outermost_of(ctx)->inside_state.running = outer;
     if (!only_read(inner))
     {
         habit->acts = true;
@@ -178,7 +178,6 @@ bool stead__inside_run(struct stead_ctx *ctx, const struct stead_call *call,
     habit->runs_us += inner->result.run_us;
     size_t size = strlen(call->function);
     memcpy(habit->name, call->function, size < sizeof habit->name ? size + 1 : sizeof habit->name);
-    buf_append(&ctx->inside_state.reads, inner->result.reads);
     ctx->rows_read += inner->result.rows_read;
     ctx->bytes_read += inner->result.bytes_read;
     *result = &inner->result;
@@ -218,14 +217,12 @@ struct slice stead__inside_called(struct stead_ctx *ctx)
 
 void stead__inside_reset(struct stead_ctx *ctx)
 {
-    buf_reset(&ctx->inside_state.reads);
     ctx->inside_state.runs = 0;
 }
 
 void stead__inside_fini(struct stead_ctx *ctx)
 {
     struct stead__inside *state = &ctx->inside_state;
-    buf_fini(&state->reads);
     buf_fini(&state->called);
     free(state->habits);
     if (!state->inner) return;

@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The fastest way to another process is not to go there. Functions of one app share their code and their trust, so a worker
-// can run the handler that its own handler calls: on the same snapshot, with nothing of the caller's uncommitted writes, and with
-// what it read added to what the caller read. That is right as long as it only reads. Once it writes, sends or asks for
-// anything, its run is dropped unseen (handlers may run again, that is their contract), the call is made through the node, and
-// this function is not tried here again. After the first answer from the node nothing runs inside any more: the snapshot would be
-// older than what the caller has heard.
+// can run the handler that its own handler calls, on the same snapshot: an invocation of its own, which stands where that
+// snapshot stands, and sees nothing of what its caller has not committed. That is right as long as it only reads, and as long as
+// nothing can have told the caller of anything later: after the first answer from the node nothing runs inside any more. Once the
+// callee writes, sends or asks for anything, its run is dropped unseen (handlers may run again, that is their contract), the call
+// is made through the node, and this function is not tried here again.
+//
+// A crash inside is a crash of the caller, which shares the process; last words name the function.
 #pragma once
 
 #include "sdk/src/ctx.h"

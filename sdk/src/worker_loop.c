@@ -138,11 +138,23 @@ static void send_finished(void)
     write_all(worker->config->link_fd, worker->out.data, worker->out.size);
 }
 
+/* Which function it was at, when that is another than the one that the node knows of. */
+static void say_inside(const char *function)
+{
+    static const char before[] = "stead: it was in the function ", after[] = ", which was called\n";
+    ssize_t ignored = write(STDERR_FILENO, before, sizeof before - 1);
+    ignored += write(STDERR_FILENO, function, strlen(function));
+    ignored += write(STDERR_FILENO, after, sizeof after - 1);
+    (void)ignored; /* last words, heard or not */
+}
+
 /* Ends by the same signal afterwards: SA_RESETHAND has put the default action back, and the instruction
  * that failed runs again, or abort() raises it again, or it is pending from this raise. */
 static void on_fatal_signal(int number)
 {
     const struct worker *worker = the_worker;
+    const char *inside = worker && worker->in_handler ? worker->ctx.inside_state.running : NULL;
+    if (inside) say_inside(inside);
     if (worker && worker->config->on_fatal) worker->config->on_fatal(worker->config->fatal_ctx, number);
     send_finished();
     raise(number);
@@ -251,12 +263,12 @@ static void on_answer(void *owner, struct wire_answer *answer)
 }
 
 /* After an answer the world may have moved on from the snapshot of this run: what is called then has to see that. */
-static stead__handler_fn on_inside(void *owner, struct slice function)
+static stead__handler_fn on_inside(void *owner, struct slice function, uint32_t left_ms)
 {
     struct worker *worker = owner;
     const struct stead__worker_config *config = worker->config;
     if (!config->lookup_inside || worker->asks > 0 || worker->invoke.follows) return NULL;
-    return config->lookup_inside(config->lookup_ctx, worker->invoke.function, function);
+    return config->lookup_inside(config->lookup_ctx, worker->invoke.function, function, left_ms);
 }
 
 /* What came while the handler waited is what comes next. */

@@ -19,8 +19,10 @@ struct stead__worker_config {
     struct stead__snapshot *snapshot; /* opened before the fork; NULL: the app has no rows */
     /* The handler of a function of the manifest; NULL when the code has none of this name. */
     stead__handler_fn (*lookup)(void *ctx, struct slice function);
-    /* The handler of a function that may run inside of a run of `caller`; NULL when it may not. NULL: none may. */
-    stead__handler_fn (*lookup_inside)(void *ctx, struct slice caller, struct slice function);
+    /* The handler of a function that may run inside of a run of `caller`, for so long; NULL when it may not. NULL: none
+     * may. */
+    stead__handler_fn (*lookup_inside)(void *ctx, struct slice caller, struct slice function,
+                                       uint32_t left_ms);
     void *lookup_ctx;
     /* Called first of all in the handler of a fatal signal, with errno as the failing code left it
      * (ENOMEM tells that it was refused memory). Must be async-signal-safe. NULL: none. */

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -30,6 +31,14 @@ class Case(unittest.TestCase):
         if _failed(self) and node.log:
             print(f"\nlog of the node of {self.id()}:\n{node.log_text()}\n", file=sys.stderr)
         node.close()
+
+    def eventually(self, holds, words, timeout_s=60):
+        """Asks again until it holds. `words`: what to say when it never does, or how to find out."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            if time.monotonic() > deadline:
+                self.fail(words() if callable(words) else words)
+            time.sleep(0.02)  # between two questions
 
     def assert_ok(self, reply):
         self.assertEqual(200, reply.status, reply)

@@ -95,6 +95,7 @@ SLEEPERS = {
     "tests/harness/*": "polls other processes, always with a deadline",
     "tests/crash/powerloss/disk.c": "a flush that takes time is what it imitates",
     "tests/integration/statestore/test_snapshot_torture.c": "a reader that dawdles is what it tortures with",
+    "tests/harness/case.py": "asks again until something holds, with a deadline",
     "tests/e2e/test_sleep.py": "asks for figures until they are right, with a deadline",
     "tests/crash/rounds.py": "a node has to run for a random time before it is killed",
 }

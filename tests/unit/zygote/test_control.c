@@ -144,7 +144,7 @@ static void the_other_sides_end_is_told(void **state)
 static void a_setup_survives_the_packet(void **state)
 {
     (void)state;
-    struct control_function functions[] = {{"one", 1 << 20, false}, {"two", 0, true}};
+    struct control_function functions[] = {{"one", 1 << 20, 0}, {"two", 0, 250}};
     const char *env[] = {"A=1", "B="};
     struct control_setup sent = {
         .daemon = 4711,
@@ -173,7 +173,7 @@ static void a_setup_survives_the_packet(void **state)
     assert_int_equal(got.function_count, 2);
     assert_string_equal(got.functions[1].name, "two");
     assert_int_equal(got.functions[0].memory_bytes, 1 << 20);
-    assert_true(!got.functions[0].inside && got.functions[1].inside);
+    assert_true(got.functions[0].inside_ms == 0 && got.functions[1].inside_ms == 250);
     assert_string_equal(got.env[1], "B=");
     assert_int_equal(got.sandbox.mount_count, 2);
     assert_string_equal(got.sandbox.mounts[1].from, "/srv/b");
