@@ -36,6 +36,17 @@ struct admin_channel_act {
     uint64_t offset;
 };
 
+/* Something that a function sent and that has not been done. */
+struct admin_send {
+    const char *ident;
+    struct slice function, entity, error;
+    uint64_t due_ms, bytes;
+    uint32_t attempts;
+    bool dead;
+};
+/* False: no more. */
+typedef bool (*admin_send_fn)(void *ctx, const struct admin_send *send);
+
 /* What the node does for the admin API. All are called on the loop. */
 struct admin_ports {
     void *ctx;
@@ -57,8 +68,8 @@ struct admin_ports {
     /* Reads or appends, as channel_http.h says, and answers. */
     void (*channel)(void *ctx, struct http_exchange *exchange, struct slice app, struct slice channel);
     void (*channel_act)(void *ctx, struct http_exchange *exchange, const struct admin_channel_act *act);
-    /* Appends JSON objects, separated by commas: what was sent and waits, or was given up (`dead`); at most `limit`. */
-    enum status (*sends)(void *ctx, struct slice app, bool dead, size_t limit, struct buf *json,
+    /* Calls `row` for what was sent and waits, or was given up (`dead`). */
+    enum status (*sends)(void *ctx, struct slice app, bool dead, admin_send_fn row, void *row_ctx,
                          struct err *err);
     /* Puts a dead letter back, or drops it; all when `ident` is empty. `done` comes later, with how many. */
     void (*sends_move)(void *ctx, struct slice app, struct slice ident, bool retry,

@@ -1,28 +1,48 @@
 /* admin_sends.c - what functions sent and what was given up, by the admin API. */
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/base/buf.h"
 #include "runtime/gateway/admin_call.h"
 
 enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 10000 };
+
+struct listing {
+    json_t *sends;
+    uint64_t left;
+};
+
+static json_t *text_of(struct slice text)
+{
+    json_t *json = admin_text(text);
+    return json ? json : json_string("(no text)");
+}
+
+static bool on_send(void *ctx, const struct admin_send *send)
+{
+    struct listing *listing = ctx;
+    if (listing->left == 0) return false;
+    json_array_append_new(listing->sends,
+                          json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:b, s:o}", "id", send->ident, "function",
+                                    text_of(send->function), "entity", text_of(send->entity), "due_ms",
+                                    (json_int_t)send->due_ms, "attempts", (json_int_t)send->attempts, "bytes",
+                                    (json_int_t)send->bytes, "dead", send->dead, "error",
+                                    text_of(send->error)));
+    return --listing->left > 0;
+}
 
 void admin_sends_list(struct admin_call *call)
 {
     const struct admin_ports *ports = &call->admin->config.ports;
     struct slice value;
-    uint64_t limit;
+    struct listing listing;
     bool dead = admin_query(call, "dead", &value) && slice_is(value, "true");
-    if (!admin_query_number(call, "limit", LIMIT_DEFAULT, LIMIT_MAX, &limit)) return;
-    struct buf json = BUF_INIT;
+    if (!admin_query_number(call, "limit", LIMIT_DEFAULT, LIMIT_MAX, &listing.left)) return;
+    listing.sends = json_array();
     struct err err = ERR_INIT;
-    buf_append_cstr(&json, "{\"sends\":[");
-    enum status status = ports->sends(ports->ctx, call->app, dead, limit, &json, &err);
-    buf_append_cstr(&json, "]}");
-    const struct http_header type = {SLICE("Content-Type"), SLICE("application/json")};
+    enum status status = ports->sends(ports->ctx, call->app, dead, on_send, &listing, &err);
     if (status == STATUS_OK)
-        http_reply(call->exchange, 200, &type, 1, buf_view(&json));
+        admin_reply_json(call->exchange, 200, json_pack("{s:O}", "sends", listing.sends));
     else
         admin_fail_err(call->exchange, status, &err);
-    buf_fini(&json);
+    json_decref(listing.sends);
 }
 
 static void on_moved(void *ctx, enum status status, size_t count, const struct err *err)

@@ -216,11 +216,11 @@ static enum status port_usage(void *ctx, struct slice app, struct buf *json, str
     return usage_json(node->apps, node->catalog, node->config, app, json, err);
 }
 
-static enum status port_sends(void *ctx, struct slice app, bool dead, size_t limit, struct buf *json,
+static enum status port_sends(void *ctx, struct slice app, bool dead, admin_send_fn row, void *row_ctx,
                               struct err *err)
 {
     struct node *node = ctx;
-    return sends_json(node->apps, app, dead, limit, json, err);
+    return sends_list(node->apps, app, dead, row, row_ctx, err);
 }
 
 static void port_sends_move(void *ctx, struct slice app, struct slice ident, bool retry,

@@ -2,48 +2,40 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/node/sends.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 
-#include "runtime/base/bounds.h"
+#include "runtime/base/buf.h"
 #include "runtime/node/apps.h"
 #include "runtime/trigger/outbox.h"
 
 struct listing {
-    struct buf *json;
-    size_t left;
-    bool first;
+    admin_send_fn row;
+    void *ctx;
+    bool more;
 };
-
-static json_t *text_of(struct slice text)
-{
-    json_t *json = json_stringn(text.data, text.size);
-    return json ? json : json_string("(no text)");
-}
 
 static bool on_letter(void *ctx, const struct outbox_letter *letter)
 {
     struct listing *listing = ctx;
-    json_t *object =
-        json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:b, s:o}", "id", letter->ident, "function",
-                  text_of(letter->function), "entity", text_of(letter->entity), "due_ms",
-                  (json_int_t)letter->due_ms, "attempts", (json_int_t)letter->attempts, "bytes",
-                  (json_int_t)letter->body.size, "dead", letter->dead, "error", text_of(letter->error));
-    char *text = json_dumps(object, JSON_COMPACT);
-    if (!listing->first) buf_append_byte(listing->json, ',');
-    listing->first = false;
-    buf_append_cstr(listing->json, text);
-    free(text);
-    json_decref(object);
-    return --listing->left > 0;
+    listing->more = listing->row(listing->ctx, &(struct admin_send){
+                                                   .ident = letter->ident,
+                                                   .function = letter->function,
+                                                   .entity = letter->entity,
+                                                   .error = letter->error,
+                                                   .due_ms = letter->due_ms,
+                                                   .bytes = letter->body.size,
+                                                   .attempts = letter->attempts,
+                                                   .dead = letter->dead,
+                                               });
+    return listing->more;
 }
 
-enum status sends_json(struct apps *apps, struct slice app, bool dead, size_t limit, struct buf *json,
+enum status sends_list(struct apps *apps, struct slice app, bool dead, admin_send_fn row, void *ctx,
                        struct err *err)
 {
-    struct listing listing = {json, limit, true};
+    struct listing listing = {row, ctx, true};
     uint32_t partitions = apps_partitions(apps, app);
-    for (uint32_t i = 0; i < partitions && listing.left > 0; i++)
+    for (uint32_t i = 0; i < partitions && listing.more; i++)
         TRY(outbox_list(apps_outbox(apps, app, i), dead, on_letter, &listing, err));
     return STATUS_OK;
 }
