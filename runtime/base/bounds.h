@@ -96,6 +96,14 @@
 #define BOUND_STREAM_PIECE_BYTES_MAX \
     BOUND_HTTP_UNSENT_BYTES_MAX /* of a streamed reply: what a client without delay has room for */
 #define BOUND_MESSAGE_BYTES_MAX (1 * MIB) /* one message of a channel or of a connection */
+#define BOUND_SOCKETS_PER_APP_MAX 5000 /* half of all connections: the others get some too */
+#define BOUND_SOCKET_QUEUE_MESSAGES_MAX 16 /* of one connection, before it is not read from any more */
+#define BOUND_SOCKET_UNSENT_BYTES_MAX \
+    (4 * MIB) /* for a slow reader, before it is left; a few large messages */
+#define BOUND_SOCKET_PING_MS \
+    30000 /* a silent client is asked; one that is silent for two of these has gone */
+#define BOUND_SOCKET_CONTROLS_PER_S 100 /* pings of one client; more are an attack */
+#define BOUND_SOCKET_ORIGINS_MAX 16 /* of one route */
 #define BOUND_MESSAGE_KEY_BYTES_MAX BOUND_ENTITY_BYTES_MAX /* it may be the entity of who consumes it */
 #define BOUND_CONTENT_TYPE_BYTES_MAX 127
 #define BOUND_LIVE_QUEUE_MESSAGES_MAX \

@@ -73,12 +73,19 @@ static const cyaml_schema_value_t function_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct manifest_function, function_fields),
 };
 
+static const cyaml_schema_value_t origin_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, BOUND_ENV_VALUE_BYTES_MAX),
+};
+
 static const cyaml_schema_field_t route_fields[] = {
     CYAML_FIELD_STRING_PTR("method", CYAML_FLAG_POINTER, struct manifest_route, method, 1,
                            BOUND_NAME_BYTES_MAX),
     CYAML_FIELD_STRING_PTR("path", CYAML_FLAG_POINTER, struct manifest_route, path, 1, BOUND_PATH_BYTES_MAX),
     CYAML_FIELD_STRING_PTR("function", CYAML_FLAG_POINTER, struct manifest_route, function, 1,
                            CYAML_UNLIMITED),
+    CYAML_FIELD_BOOL("socket", CYAML_FLAG_OPTIONAL, struct manifest_route, socket),
+    CYAML_FIELD_SEQUENCE_COUNT("origins", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest_route,
+                               origins, origin_count, &origin_schema, 1, BOUND_SOCKET_ORIGINS_MAX),
     CYAML_FIELD_END,
 };
 
@@ -474,6 +481,39 @@ static void route_key(struct buf *key, const struct manifest_route *route)
     path_shape(key, route->path);
 }
 
+/* What browsers send in `Origin`: scheme and host, and nothing behind. */
+static bool origin_valid(const char *origin)
+{
+    if (strcmp(origin, "*") == 0) return true;
+    const char *host = strstr(origin, "://");
+    if (!host || host == origin || !host[3]) return false;
+    for (const char *at = origin; *at; at++)
+        if (*at <= ' ' || *at >= 0x7f) return false;
+    return !strchr(host + 3, '/');
+}
+
+static enum status check_socket(const struct yaml_doc *doc, const struct manifest_route *route, size_t index,
+                                struct err *err)
+{
+    char field[FIELD_TEXT_MAX];
+    snprintf(field, sizeof field, "routes[%zu].method", index);
+    if (route->socket && strcmp(route->method, "GET") != 0)
+        return yaml_doc_complain(doc, err, field,
+                                 "a route with `socket: true` has the method GET, found `%s`", route->method);
+    snprintf(field, sizeof field, "routes[%zu].origins", index);
+    if (route->origin_count && !route->socket)
+        return yaml_doc_complain(doc, err, field, "only routes with `socket: true` have origins");
+    for (size_t i = 0; i < route->origin_count; i++)
+    {
+        snprintf(field, sizeof field, "routes[%zu].origins[%zu]", index, i);
+        if (!origin_valid(route->origins[i]))
+            return yaml_doc_complain(doc, err, field,
+                                     "expected `https://HOST`, `http://HOST:PORT` or `*`, found `%.80s`",
+                                     route->origins[i]);
+    }
+    return STATUS_OK;
+}
+
 static enum status check_route(const struct yaml_doc *doc, const struct manifest_route *route, size_t index,
                                const struct map *names, struct map *seen, struct err *err)
 {
@@ -490,6 +530,7 @@ static enum status check_route(const struct yaml_doc *doc, const struct manifest
     if (!map_get(names, slice_cstr(route->function)))
         return yaml_doc_complain(doc, err, field, "there is no function named `%.80s` in this manifest",
                                  route->function);
+    TRY(check_socket(doc, route, index, err));
     snprintf(field, sizeof field, "routes[%zu]", index);
     struct buf key = BUF_INIT;
     route_key(&key, route);

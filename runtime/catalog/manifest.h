@@ -67,6 +67,9 @@ struct manifest_route {
     char *method; /* upper case, or `*` for any */
     char *path; /* absolute */
     char *function;
+    bool socket; /* it takes WebSocket connections */
+    char **origins; /* of pages that may connect, or `*`; none listed: those of the same host */
+    size_t origin_count;
 };
 
 enum channel_kind {

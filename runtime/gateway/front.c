@@ -8,11 +8,13 @@
 #include "runtime/base/list.h"
 #include "runtime/gateway/gateway.h"
 #include "runtime/gateway/routes.h"
+#include "runtime/gateway/sockets.h"
 
 struct front {
     struct router *router;
     bool (*channel)(void *ctx, struct http_exchange *exchange, struct slice app, struct slice channel);
     void *channel_ctx;
+    struct sockets *sockets;
     void (*metrics)(void *ctx, struct buf *text);
     void *metrics_ctx;
     struct routes *routes;
@@ -41,6 +43,7 @@ struct front *front_create(const struct front_config *config)
     front->router = config->router;
     front->channel = config->channel;
     front->channel_ctx = config->channel_ctx;
+    front->sockets = config->sockets;
     front->metrics = config->metrics;
     front->metrics_ctx = config->metrics_ctx;
     front->routes = routes_create();
@@ -371,6 +374,11 @@ void front_on_request(void *ctx, struct http_exchange *exchange)
     {
         fail(exchange, status, err_text(&front->err), NULL,
              status == STATUS_METHOD_NOT_ALLOWED ? match->allow : NULL);
+        return;
+    }
+    if (match->socket)
+    {
+        sockets_open(front->sockets, exchange, match);
         return;
     }
     const char *allow = methods_instead(front, http->method);

@@ -9,12 +9,14 @@ struct buf;
 struct front;
 struct http_exchange;
 struct routes;
+struct sockets;
 
 struct front_config {
     struct router *router;
     /* Answers a request for /{app}/channels/{channel} when there is such a channel, and tells whether it did. NULL: never. */
     bool (*channel)(void *ctx, struct http_exchange *exchange, struct slice app, struct slice channel);
     void *channel_ctx;
+    struct sockets *sockets;
     void (*metrics)(void *ctx, struct buf *text); /* appends what /metrics answers */
     void *metrics_ctx;
 };

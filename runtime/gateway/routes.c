@@ -32,6 +32,8 @@ struct route {
     char *function;
     char *method;
     char *pattern;
+    char *origins; /* NULL: none */
+    bool socket;
     struct pattern parsed; /* borrows from `pattern` */
 };
 
@@ -91,6 +93,7 @@ static void route_free(struct route *route)
     free(route->function);
     free(route->method);
     free(route->pattern);
+    free(route->origins);
     free(route);
 }
 
@@ -305,6 +308,8 @@ enum status routes_add(struct routes *routes, const struct route_spec *spec, str
     route->function = mem_strdup(spec->function);
     route->method = mem_strdup(spec->method);
     route->pattern = mem_strdup(spec->pattern);
+    route->origins = spec->origins ? mem_strdup(spec->origins) : NULL;
+    route->socket = spec->socket;
     CHECK(pattern_parse(route->pattern, &route->parsed, NULL) == STATUS_OK);
     list_push_back(&routes->all, &route->link);
     list_push_back(list, &route->node_link);
@@ -323,7 +328,11 @@ static enum status conflict_build(const struct routes *routes, struct routes *ne
     {
         const struct route *route = CONTAINER_OF(link, struct route, link);
         if (strcmp(route->app, app) == 0) continue;
-        TRY(routes_add(next, &(struct route_spec){route->app, route->function, route->method, route->pattern},
+        TRY(routes_add(next,
+                       &(struct route_spec){.app = route->app,
+                                            .function = route->function,
+                                            .method = route->method,
+                                            .pattern = route->pattern},
                        err));
     }
     for (size_t i = 0; i < count; i++) TRY(routes_add(next, &specs[i], err));
@@ -460,6 +469,8 @@ static enum status own_match(const struct route *route, const struct path *path,
             match->params[match->param_count++] = (struct route_param){segment->text, value};
     }
     match->own = true;
+    match->socket = route->socket;
+    match->origins = route->origins;
     match->app = route->app;
     match->function = route->function;
     return STATUS_OK;
@@ -491,7 +502,8 @@ static enum status default_match(const struct routes *routes, const struct path 
 enum status routes_match(const struct routes *routes, struct slice method, struct slice raw,
                          struct route_match *match, struct err *err)
 {
-    match->own = false;
+    match->own = match->socket = false;
+    match->origins = NULL;
     match->app = match->function = NULL;
     match->entity = SLICE_EMPTY;
     match->param_count = 0;

@@ -26,6 +26,8 @@ struct route_spec {
     const char *function;
     const char *method; /* "GET", or "*" for any */
     const char *pattern;
+    bool socket; /* it takes WebSocket connections */
+    const char *origins; /* of pages that may connect, with blanks between; NULL: their own only */
 };
 
 struct routes *routes_create(void);
@@ -50,6 +52,8 @@ struct route_match {
     const char *app; /* both borrowed from the table */
     const char *function;
     struct slice entity; /* decoded; empty: unaddressed */
+    bool socket;
+    const char *origins; /* borrowed likewise */
     bool own; /* by a route of a manifest, not by /{app}/{function} */
     struct route_param params[ROUTE_PARAMS_MAX]; /* of own routes, without {entity} */
     size_t param_count;

@@ -21,6 +21,7 @@
 #include "runtime/gateway/front.h"
 #include "runtime/gateway/gateway.h"
 #include "runtime/gateway/routes.h"
+#include "runtime/gateway/sockets.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
 #include "runtime/node/apps.h"
@@ -68,6 +69,7 @@ struct node {
     struct gateway *public;
     struct gateway *private;
     struct front *front;
+    struct sockets *sockets;
     struct admin *admin;
 
     bool draining;
@@ -120,10 +122,21 @@ static void routes_rebuild(struct node *node)
         for (size_t r = 0; r < manifest->route_count; r++)
         {
             const struct manifest_route *route = &manifest->routes[r];
-            struct route_spec spec = {app->name, route->function, route->method, route->path};
+            struct buf origins = BUF_INIT;
+            for (size_t o = 0; o < route->origin_count; o++)
+                buf_printf(&origins, "%s%s", o ? " " : "", route->origins[o]);
+            struct route_spec spec = {
+                .app = app->name,
+                .function = route->function,
+                .method = route->method,
+                .pattern = route->path,
+                .socket = route->socket,
+                .origins = route->origin_count ? buf_cstr(&origins) : NULL,
+            };
             struct err err = ERR_INIT;
             if (routes_add(routes, &spec, &err) != STATUS_OK)
                 log_error("node.route", "app=%s %s, ignoring", app->name, err_text(&err));
+            buf_fini(&origins);
         }
     }
     front_set_routes(node->front, routes);
@@ -282,6 +295,8 @@ static void port_metrics(void *ctx, struct buf *text)
     consumers_stats(node->consumers, &messages);
     struct channel_http_stats channels;
     channel_http_stats(node->channels, &channels);
+    struct sockets_stats sockets;
+    sockets_stats(node->sockets, &sockets);
     struct metrics metrics = {
         .invocations_started = invoke.started,
         .invocations_succeeded = invoke.succeeded,
@@ -318,6 +333,14 @@ static void port_metrics(void *ctx, struct buf *text)
         .http_malformed = http.malformed,
         .http_aborted = http.aborted,
         .http_streams_cut = http.streams_cut,
+        .sockets_open = sockets.open,
+        .sockets_opened = sockets.opened,
+        .sockets_messages_in = sockets.messages_in,
+        .sockets_messages_out = sockets.messages_out,
+        .sockets_pushes_lost = sockets.pushes_lost,
+        .sockets_overflowed = sockets.overflowed,
+        .sockets_silent = sockets.silent,
+        .sockets_protocol_errors = sockets.protocol_errors,
         .http_bytes_in = http.bytes_in,
         .http_bytes_out = http.bytes_out,
         .messages_published = live.hub.published,
@@ -451,6 +474,8 @@ static enum status open_apps(struct node *node, struct err *err)
     });
     node->channels = channel_http_create(
         &(struct channel_http_config){.loop = node->loop, .router = node->router, .catalog = node->catalog});
+    node->sockets = sockets_create(&(struct sockets_config){.loop = node->loop, .router = node->router});
+    node->ports.sockets = node->sockets;
     ports_connect(&node->ports, node->engine);
     struct buf dir = BUF_INIT, artifacts = BUF_INIT;
     path_in_data(node, "apps", &dir);
@@ -549,6 +574,7 @@ static enum status open_public(struct node *node, const char **address, struct e
     char host[256];
     unsigned port = 0;
     node->front = front_create(&(struct front_config){.router = node->router,
+                                                      .sockets = node->sockets,
                                                       .channel = port_channel,
                                                       .channel_ctx = node,
                                                       .metrics = port_metrics,
@@ -691,6 +717,7 @@ void node_drain(struct node *node)
 void node_destroy(struct node *node)
 {
     front_destroy(node->front);
+    sockets_destroy(node->sockets);
     admin_destroy(node->admin);
     router_destroy(node->router);
     apps_destroy(node->apps);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/node/ports.h"
 
+#include "runtime/gateway/sockets.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/trigger/consumers.h"
 #include "runtime/trigger/live_delivery.h"
@@ -34,6 +35,8 @@ static void on_release(void *ctx, struct invocation *invocation, const struct wi
 {
     const struct ports *ports = ctx;
     if (effect->kind == WIRE_EFFECT_PUBLISH) live_delivery_release(ports->live, invocation, effect);
+    const char *app = invocation_version(invocation)->app;
+    if (effect->kind == WIRE_EFFECT_PUSH) sockets_push(ports->sockets, slice_cstr(app), effect);
 }
 
 static void on_sent(void *ctx, struct invoke_partition *partition)

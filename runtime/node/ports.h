@@ -4,11 +4,13 @@
 
 struct invoke;
 struct live_delivery;
+struct sockets;
 
 /* The parts behind the ports. What belongs to a partition is found there (invoke_partition_place). */
 struct ports {
     struct invoke *engine;
     struct live_delivery *live;
+    struct sockets *sockets;
 };
 
 /* `ports` is the caller's and stays. */

@@ -57,10 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; rest.size && i < 64; i++)
     {
         char *pattern = mem_cstr(line_take(&rest));
-        const struct route_spec spec = {i % 2 ? "app" : "other", "fn", methods[i % 3], pattern};
+        const struct route_spec spec = {i % 2 ? "app" : "other", "fn", methods[i % 3], pattern, false, NULL};
         struct err err = ERR_INIT;
-        enum status conflict =
-            routes_conflict(routes, "third", &(struct route_spec){"third", "fn", "PUT", pattern}, 1, NULL);
+        enum status conflict = routes_conflict(
+            routes, "third", &(struct route_spec){"third", "fn", "PUT", pattern, false, NULL}, 1, NULL);
         enum status status = routes_add(routes, &spec, &err);
         CHECK(conflict != STATUS_OK || status != STATUS_MANIFEST_INVALID);
         CHECK((status == STATUS_OK) == (err.text[0] == 0));

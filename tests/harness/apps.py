@@ -25,7 +25,8 @@ def compile_so(source, output, flags=()):
 
 
 def manifest_text(app, functions, code="app.so", routes=(), head=()):
-    """`functions`: names, or maps with a name and further fields. `routes`: (method, path, function). `head`: lines of
+    """`functions`: names, or maps with a name and further fields. `routes`: (method, path, function), and
+    further fields as text. `head`: lines of
     other fields of the app."""
     lines = [f"app: {app}", f"code: {code}", *head, "functions:"]
     for function in functions:
@@ -36,8 +37,8 @@ def manifest_text(app, functions, code="app.so", routes=(), head=()):
             lead = "    "
     if routes:
         lines.append("routes:")
-    for method, path, function in routes:
-        lines.append(f'  - {{ method: {method}, path: "{path}", function: {function} }}')
+    for method, path, function, *more in routes:
+        lines.append("  - { " + ", ".join([f'method: {method}, path: "{path}", function: {function}', *more]) + " }")
     return "\n".join(lines) + "\n"
 
 

@@ -57,6 +57,7 @@ FOREIGN = {
     # The catalog's records and bundles are nested, which the flat reader of frames is not for.
     "msgpack.h": ["messaging/wire/msgpack.c", "runtime/catalog/bundle.c", "runtime/catalog/catalog_record.c"],
     "msgpack/*": ["messaging/wire/msgpack.c", "runtime/catalog/bundle.c", "runtime/catalog/catalog_record.c"],
+    "wslay/*": ["runtime/gateway/ws.c"],
     "nng/*": ["messaging/bus/bus_nng.c"],
     "cyaml/*": ["runtime/catalog/manifest.c", "runtime/catalog/yaml_doc.[ch]", "runtime/node/config.c"],
     "yaml.h": ["runtime/catalog/manifest.c", "runtime/catalog/yaml_doc.[ch]", "runtime/node/config.c"],

@@ -334,6 +334,38 @@ STEAD_API enum stead_status stead_send(struct stead_ctx *ctx, const char *functi
 STEAD_API enum stead_status stead_send_at(struct stead_ctx *ctx, int64_t at_ms, const char *function,
                                           const char *entity, const void *data, size_t size);
 
+/* ---- WebSocket connections ----
+ *
+ * A route with `socket: true` takes WebSocket connections for its function and for the {entity} of its path. Each connection
+ * belongs to that entity and needs no process while nothing is said. Its beginning, its messages and its end are invocations of
+ * the function, one after another for each connection; what they reply goes back to it as a message (text, unless the content type
+ * says otherwise). A failure is told to it as the JSON text of a HTTP error; a failure at the beginning closes it.
+ *
+ *     STEAD_FUNCTION(on_room)
+ *     {
+ *         if (strcmp(stead_socket_event(ctx), "message") != 0) return STEAD_OK;
+ *         return stead_push_entity_text(ctx, NULL, stead_body_text(ctx));        // to all in the room
+ *     }
+ *
+ * Pushes leave when the invocation has committed, never before, in the order in which they were made. They are not stored: what is pushed
+ * to a connection that is gone is lost (and counted), which is no failure. Ids of connections die with the node, so rows that
+ * hold them are hints. */
+
+/* The connection that this invocation is about; "" when it is about none. */
+STEAD_API const char *stead_connection(struct stead_ctx *ctx);
+/* "open", "message" or "close"; "" when it does not come from a connection. The header `stead-message` tells "text" from
+ * "binary", at the end `stead-close-code` has the code of RFC 6455 and the body its reason. */
+STEAD_API const char *stead_socket_event(struct stead_ctx *ctx);
+/* One message of at most 1 MiB to a connection of this app; text has to be UTF-8, else it goes as binary. */
+STEAD_API enum stead_status stead_push(struct stead_ctx *ctx, const char *connection, const void *data,
+                                       size_t size);
+STEAD_API enum stead_status stead_push_text(struct stead_ctx *ctx, const char *connection, const char *text);
+/* To all connections of an entity; NULL: of the one that this invocation is addressed to. */
+STEAD_API enum stead_status stead_push_entity(struct stead_ctx *ctx, const char *entity, const void *data,
+                                              size_t size);
+STEAD_API enum stead_status stead_push_entity_text(struct stead_ctx *ctx, const char *entity,
+                                                   const char *text);
+
 /* ---- channels ----
  *
  * Named streams of messages, declared under `channels` in the manifest. A message has a key, "" for none, a content type

@@ -13,10 +13,14 @@
 #include "runtime/gateway/routes.h"
 
 static const struct route_spec shop_routes[] = {
-    {"shop", "show", "GET", "/carts/{entity}"},    {"shop", "add", "POST", "/carts/{entity}/items/{item}"},
-    {"shop", "list", "GET", "/carts/all"},         {"shop", "files", "*", "/files/{path...}"},
-    {"shop", "upload", "PUT", "/files/{path...}"}, {"shop", "home", "GET", "/"},
-    {"shop", "short", "GET", "/{slug}"},           {"shop", "deep", "GET", "/tree/{entity...}"},
+    {"shop", "show", "GET", "/carts/{entity}", false, NULL},
+    {"shop", "add", "POST", "/carts/{entity}/items/{item}", false, NULL},
+    {"shop", "list", "GET", "/carts/all", false, NULL},
+    {"shop", "files", "*", "/files/{path...}", false, NULL},
+    {"shop", "upload", "PUT", "/files/{path...}", false, NULL},
+    {"shop", "home", "GET", "/", false, NULL},
+    {"shop", "short", "GET", "/{slug}", false, NULL},
+    {"shop", "deep", "GET", "/tree/{entity...}", false, NULL},
 };
 
 static struct routes *table(void)
@@ -158,7 +162,7 @@ static void a_pattern_that_is_none_is_refused_with_its_reason(void **state)
     {
         struct routes *routes = routes_create();
         struct err err = ERR_INIT;
-        const struct route_spec spec = {"app", "fn", "GET", cases[i][0]};
+        const struct route_spec spec = {"app", "fn", "GET", cases[i][0], false, NULL};
         assert_int_equal(routes_add(routes, &spec, &err), STATUS_MANIFEST_INVALID);
         char expected[200];
         snprintf(expected, sizeof expected, "route \"%s\": %s", cases[i][0], cases[i][1]);
@@ -167,7 +171,7 @@ static void a_pattern_that_is_none_is_refused_with_its_reason(void **state)
     }
     struct routes *routes = routes_create();
     struct err err = ERR_INIT;
-    assert_int_equal(routes_add(routes, &(struct route_spec){"app", "fn", "get", "/a"}, &err),
+    assert_int_equal(routes_add(routes, &(struct route_spec){"app", "fn", "get", "/a", false, NULL}, &err),
                      STATUS_MANIFEST_INVALID);
     assert_string_equal(err.text, "route \"/a\": \"get\" is not a method (GET, POST, ... or *)");
     routes_destroy(routes);
@@ -177,7 +181,7 @@ static void check_conflict(const struct routes *routes, const char *app, const c
                            const char *pattern, enum status expected, const char *words)
 {
     struct err err = ERR_INIT;
-    const struct route_spec spec = {app, "fn", method, pattern};
+    const struct route_spec spec = {app, "fn", method, pattern, false, NULL};
     assert_int_equal(routes_conflict(routes, app, &spec, 1, &err), expected);
     assert_string_equal(err.text, words);
 }
@@ -198,7 +202,8 @@ static void a_deployment_cannot_take_the_requests_of_another_app(void **state)
     check_conflict(routes, "bank", "GET", "/bank/{id}", STATUS_OK, "");
     check_conflict(routes, "carts", "GET", "/x", STATUS_ALREADY_EXISTS,
                    "route GET /carts/{entity} of app shop begins with the name of app carts");
-    const struct route_spec twice[] = {{"other", "a", "GET", "/p/{x}"}, {"other", "b", "GET", "/p/{y}"}};
+    const struct route_spec twice[] = {{"other", "a", "GET", "/p/{x}", false, NULL},
+                                       {"other", "b", "GET", "/p/{y}", false, NULL}};
     assert_int_equal(routes_conflict(routes, "other", twice, 2, NULL), STATUS_ALREADY_EXISTS);
     routes_destroy(routes);
 }
