@@ -17,6 +17,13 @@ struct interference {
     struct buf change; /* a write set of one entry */
 };
 
+/* A function that others may call. */
+struct kit_function {
+    struct kit_function *next;
+    char *name;
+    stead__handler_fn handler;
+};
+
 /* A subscription of the running handler. */
 struct kit_subscription {
     struct kit_subscription *next;
@@ -38,6 +45,7 @@ struct stead_testkit {
     struct buf log;
     struct buf text;
     struct buf left; /* see stead_testkit_left */
+    struct buf sends; /* EFFECT frames, for stead_testkit_run_sends */
     struct buf arrived; /* MESSAGE frames for subscriptions of the next invocation */
     struct buf batch; /* the body of a delivery */
     uint64_t sequence; /* of the last message */
@@ -49,6 +57,8 @@ struct stead_testkit {
     } * answers;
     uint32_t asks;
     struct buf answer_body;
+    struct kit_function *functions;
+    uint32_t depth; /* of calls */
 };
 
 static void on_log(void *owner, uint64_t invocation, enum stead_log_level level, struct slice text)
@@ -75,7 +85,10 @@ static void note_effects(struct stead_testkit *kit, struct slice effects)
     struct wire_effect effect;
     bool found;
     for (size_t offset = 0; wire_effect_next(effects, &offset, &effect, &found, NULL) == STATUS_OK && found;)
+    {
         note(kit, names[effect.kind], effect.name, effect.key, effect.body);
+        if (effect.kind == WIRE_EFFECT_SEND) wire_effect_encode(&kit->sends, &effect);
+    }
 }
 
 const char *stead_testkit_left(struct stead_testkit *kit)
@@ -115,6 +128,8 @@ static void receive(struct stead_testkit *kit, struct kit_subscription *subscrip
     }
 }
 
+static void call(struct stead_testkit *kit, const struct wire_ask *ask, struct wire_answer *answer);
+
 static uint32_t on_ask(void *owner, struct wire_ask *ask)
 {
     struct stead_testkit *kit = owner;
@@ -138,8 +153,7 @@ static uint32_t on_ask(void *owner, struct wire_ask *ask)
     case WIRE_ASK_CHANNEL:
         break;
     case WIRE_ASK_CALL:
-        added->answer.status = STATUS_UNSUPPORTED;
-        added->answer.failure = SLICE("there are no other functions here");
+        call(kit, ask, &added->answer);
         break;
     default:
         added->answer.status = STATUS_UNSUPPORTED;
@@ -159,14 +173,19 @@ static void on_answer(void *owner, struct wire_answer *answer)
     kit->answers = kit->answers->next;
 }
 
+static void ctx_init(struct stead_testkit *kit, struct stead_ctx *ctx)
+{
+    stead__ctx_init(ctx, NULL);
+    ctx->owner = kit;
+    ctx->log = on_log;
+    ctx->ask = on_ask;
+    ctx->answer = on_answer;
+}
+
 struct stead_testkit *stead_testkit_create(void)
 {
     struct stead_testkit *kit = mem_zalloc(sizeof *kit);
-    stead__ctx_init(&kit->ctx, NULL);
-    kit->ctx.owner = kit;
-    kit->ctx.log = on_log;
-    kit->ctx.ask = on_ask;
-    kit->ctx.answer = on_answer;
+    ctx_init(kit, &kit->ctx);
     stead__changes_init(&kit->rows, &kit->arena);
     return kit;
 }
@@ -190,9 +209,17 @@ void stead_testkit_destroy(struct stead_testkit *kit)
     buf_fini(&kit->log);
     buf_fini(&kit->text);
     buf_fini(&kit->left);
+    buf_fini(&kit->sends);
     buf_fini(&kit->arrived);
     buf_fini(&kit->batch);
     buf_fini(&kit->answer_body);
+    while (kit->functions)
+    {
+        struct kit_function *first = kit->functions;
+        kit->functions = first->next;
+        free(first->name);
+        free(first);
+    }
     free(kit);
 }
 
@@ -325,19 +352,32 @@ static void fill_invoke(struct stead_testkit *kit, const struct stead_testkit_re
 }
 
 /* One run over a copy of the rows, which serves as the chain that it belongs to. */
+static void run_over_rows(struct stead_testkit *kit, struct stead_ctx *ctx, struct wire_invoke *invoke,
+                          stead__handler_fn handler, struct wire_result *result)
+{
+    struct stead__view *view = &ctx->view;
+    invoke->id = invoke->chain = ++kit->runs;
+    CHECK(stead__view_begin(view, invoke->chain, false, false, NULL) == STATUS_OK);
+    stead__chains_merge(&view->chains, view->chain, &kit->rows);
+    CHECK(view->chain->id == invoke->chain); /* else the rows exceed BOUND_CHAIN_BYTES_MAX */
+    stead__ctx_run(ctx, invoke, handler, result);
+}
+
 static void run(struct stead_testkit *kit, stead__handler_fn handler, uint32_t attempt)
 {
-    struct stead__view *view = &kit->ctx.view;
-    kit->invoke.id = kit->invoke.chain = ++kit->runs;
     kit->invoke.attempt = attempt;
     stead__ctx_reset(&kit->ctx);
     kit->subscriptions = NULL;
     kit->answers = NULL;
     kit->asks = 0;
-    CHECK(stead__view_begin(view, kit->invoke.chain, false, false, NULL) == STATUS_OK);
-    stead__chains_merge(&view->chains, view->chain, &kit->rows);
-    CHECK(view->chain->id == kit->invoke.chain); /* else the rows exceed BOUND_CHAIN_BYTES_MAX */
-    stead__ctx_run(&kit->ctx, &kit->invoke, handler, &kit->result);
+    run_over_rows(kit, &kit->ctx, &kit->invoke, handler, &kit->result);
+}
+
+static void keep_effects(struct stead_testkit *kit, const struct wire_result *result)
+{
+    if (result->outcome != WIRE_OUTCOME_OK) return;
+    apply(kit, result->writes);
+    note_effects(kit, result->effects);
 }
 
 static void keep_headers(struct stead_testkit *kit)
@@ -358,16 +398,107 @@ static int caller_status(const struct wire_result *result)
     return plain_error ? status_http(STATUS_FUNCTION_ERROR) : (int)result->http_status;
 }
 
+/* ---- other functions ---- */
+
+static struct kit_function *function_find(struct stead_testkit *kit, struct slice name)
+{
+    struct kit_function *function = kit->functions;
+    while (function && !slice_is(name, function->name)) function = function->next;
+    return function;
+}
+
+void stead_testkit_function(struct stead_testkit *kit, const char *name,
+                            enum stead_status (*handler)(struct stead_ctx *ctx))
+{
+    struct kit_function *added = mem_zalloc(sizeof *added);
+    *added = (struct kit_function){.next = kit->functions, .name = mem_strdup(name), .handler = handler};
+    kit->functions = added;
+}
+
+/* The invocation of one function by another one: whole, in a context of its own. What is answered lies in the reply arena. */
+static void run_other(struct stead_testkit *kit, const struct kit_function *function, enum wire_origin origin,
+                      struct slice entity, struct slice body, struct wire_answer *answer)
+{
+    struct stead_ctx *ctx = mem_zalloc(sizeof *ctx);
+    struct wire_invoke *invoke = mem_zalloc(sizeof *invoke);
+    struct wire_result *result = mem_zalloc(sizeof *result);
+    struct kit_answer *answers = kit->answers; /* those are not for this one */
+    ctx_init(kit, ctx);
+    kit->answers = NULL;
+    kit->depth++;
+    *invoke = (struct wire_invoke){
+        .ident = SLICE("00000000000000000000000000.1"),
+        .function = slice_cstr(function->name),
+        .entity = entity,
+        .timeout_ms = 10000,
+        .attempt = 1,
+        .origin = origin,
+        .body = body,
+    };
+    run_over_rows(kit, ctx, invoke, function->handler, result);
+    keep_effects(kit, result);
+    kit->depth--;
+    kit->answers = answers;
+    bool ok = result->outcome == WIRE_OUTCOME_OK;
+    answer->http_status = (uint32_t)caller_status(result);
+    answer->type = SLICE("text/plain; charset=utf-8");
+    for (size_t i = 0; i < result->headers.count; i++)
+        if (slice_is(result->headers.items[i].name, "content-type"))
+            answer->type = slice_cstr(stead__arena_text(&kit->reply_arena, result->headers.items[i].value));
+    answer->status = ok                                       ? STATUS_OK
+                     : result->outcome == WIRE_OUTCOME_STATUS ? result->status
+                                                              : STATUS_FUNCTION_ERROR;
+    answer->failure = slice_cstr(stead__arena_text(&kit->reply_arena, result->failure));
+    answer->body = slice_make(stead__arena_text(&kit->reply_arena, result->body), result->body.size);
+    stead__ctx_reset(ctx);
+    stead__ctx_fini(ctx);
+    free(ctx);
+    free(invoke);
+    free(result);
+}
+
+static void call(struct stead_testkit *kit, const struct wire_ask *ask, struct wire_answer *answer)
+{
+    const struct kit_function *function = function_find(kit, ask->name);
+    answer->status = function ? STATUS_CALL_TOO_DEEP : STATUS_FUNCTION_NOT_FOUND;
+    answer->failure = function ? SLICE("functions call one another without an end")
+                               : SLICE("stead_testkit_function() has not named it");
+    if (function && kit->depth < BOUND_CALL_DEPTH_MAX)
+        run_other(kit, function, WIRE_ORIGIN_CALL, ask->key, ask->body, answer);
+}
+
+size_t stead_testkit_run_sends(struct stead_testkit *kit)
+{
+    size_t count = 0, offset = 0;
+    struct wire_effect send;
+    bool found;
+    /* What they send is added behind them; so the bytes move, and each is copied before it runs. */
+    while (wire_effect_next(buf_view(&kit->sends), &offset, &send, &found, NULL) == STATUS_OK && found)
+    {
+        const struct kit_function *function = function_find(kit, send.name);
+        if (!function) continue;
+        struct buf copy = BUF_INIT;
+        buf_append(&copy, send.key);
+        buf_append(&copy, send.body);
+        struct slice all = buf_view(&copy), entity = slice_make(all.data, send.key.size);
+        struct wire_answer answer = {.ask = 0};
+        run_other(kit, function, WIRE_ORIGIN_SEND, entity,
+                  slice_make((const uint8_t *)all.data + send.key.size, send.body.size), &answer);
+        buf_fini(&copy);
+        count++;
+        if (answer.status != STATUS_OK)
+            buf_printf(&kit->log, "error: %s failed: %.*s\n", function->name, SLICE_FMT(answer.failure));
+    }
+    buf_reset(&kit->sends);
+    return count;
+}
+
 static struct stead_testkit_reply invoke(struct stead_testkit *kit, stead__handler_fn handler)
 {
     uint32_t attempts = 0;
     do run(kit, handler, ++attempts);
     while (somebody_interferes(kit));
-    if (kit->result.outcome == WIRE_OUTCOME_OK)
-    {
-        apply(kit, kit->result.writes);
-        note_effects(kit, kit->result.effects);
-    }
+    keep_effects(kit, &kit->result);
     buf_reset(&kit->arrived);
     keep_headers(kit);
     return (struct stead_testkit_reply){

@@ -1,5 +1,6 @@
 """test_examples.py - the README of each example: its commands are run, what they print must be what is written there."""
 # SPDX-License-Identifier: Apache-2.0
+import collections
 import os
 import re
 import shutil
@@ -71,6 +72,16 @@ class Readme(NodeCase):
 
     def test_guestbook(self):
         self.check("guestbook")
+
+    def test_map_reduce(self):
+        self.check("map-reduce")
+        with self.node.client() as client:
+            lines = client.get("/map-reduce/result/book?top=0").text.splitlines()
+        book = (self.work / "book.txt").read_bytes().lower()
+        words = collections.Counter(re.findall(rb"[a-z\x80-\xff]+", book))
+        self.assertEqual(lines[0], f"{sum(words.values())} words, {len(words)} different ones")
+        counted = {word: int(count) for count, word in (line.split(" ") for line in lines[1:])}
+        self.assertEqual(counted, {word.decode(): count for word, count in words.items()})
 
     def test_what_is_in_the_build_tree_can_be_deployed(self):
         built = bin_dir().parent / "examples" / "hello"

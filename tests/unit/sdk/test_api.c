@@ -602,6 +602,83 @@ static void a_function_that_messages_have_started_sees_all_of_them(void **state)
     assert_string_equal(answer.body, "http 0:");
 }
 
+/* ---- other functions ---- */
+
+STEAD_FUNCTION(adds)
+{
+    int64_t sum = stead_add(ctx, "sum", 1);
+    if (stead_body(ctx).size == 0) return stead_reject(ctx, 422, "nothing to add");
+    stead_reply_header(ctx, "content-type", "text/x");
+    return stead_reply(ctx, "%s %s %lld", stead_origin(ctx), stead_body_text(ctx), (long long)sum);
+}
+
+/* Calls itself, through others, without an end. */
+STEAD_FUNCTION(circles)
+{
+    struct stead_answer answer;
+    return stead_call(ctx, "circles", "e", "", 0, &answer);
+}
+
+STEAD_FUNCTION(calls)
+{
+    struct stead_call all[] = {{.function = "adds", .entity = "a", .data = "x", .size = 1},
+                               {.function = "adds", .entity = "b", .data = "", .size = 0},
+                               {.function = "passes_on", .entity = "c", .data = "z", .size = 1}};
+    if (stead_call_all(ctx, all, 3) != STEAD_CALL_FAILED) return stead_fail(ctx, "no call has failed");
+    stead_failure_clear(ctx);
+    return stead_reply(ctx, "%.*s %s; %d %s; %.*s", STEAD_FMT(all[0].answer.body), all[0].answer.content_type,
+                       all[1].answer.http_status, all[1].answer.error, STEAD_FMT(all[2].answer.body));
+}
+
+STEAD_FUNCTION(passes_on)
+{
+    struct stead_answer answer;
+    stead_call(ctx, "adds", "a", "y", 1, &answer);
+    return stead_reply(ctx, "%.*s", STEAD_FMT(answer.body));
+}
+
+static void a_call_runs_the_other_function_at_once_and_each_gets_its_own_answer(void **state)
+{
+    stead_testkit_function(*state, "adds", stead_fn_adds);
+    stead_testkit_function(*state, "passes_on", stead_fn_passes_on);
+    assert_ok(stead_testkit_invoke(*state, stead_fn_calls, NULL),
+              "call x 1 text/x; 422 nothing to add; call y 2");
+    assert_string_equal(stead_testkit_dump(*state), "a sum=2\n");
+}
+
+static void a_call_of_an_unknown_function_and_one_without_an_end_fail(void **state)
+{
+    assert_fails(stead_testkit_invoke(*state, stead_fn_circles, NULL), STEAD_CALL_FAILED, 502,
+                 "circles/e: function_not_found: stead_testkit_function() has not named it");
+    stead_testkit_function(*state, "circles", stead_fn_circles);
+    reply got = stead_testkit_invoke(*state, stead_fn_circles, NULL);
+    assert_int_equal(got.status, STEAD_CALL_FAILED);
+    assert_non_null(strstr(got.failure, "call_too_deep"));
+}
+
+/* Sends as often as the body has letters, each with one letter less. */
+STEAD_FUNCTION(sends)
+{
+    struct stead_bytes body = stead_body(ctx);
+    stead_add_of(ctx, "seen", stead_format(ctx, "%s/%zu", stead_origin(ctx), body.size), 1);
+    for (size_t i = 0; i < body.size; i++) stead_send(ctx, "sends", "e", body.data, body.size - 1);
+    if (stead_query(ctx, "fail")) return stead_fail(ctx, "on purpose");
+    return STEAD_OK;
+}
+
+static void what_was_sent_runs_when_it_is_told_to_with_what_that_sends(void **state)
+{
+    stead_testkit_function(*state, "sends", stead_fn_sends);
+    (void)stead_testkit_invoke(*state, stead_fn_sends, &(request){.body = "xyz", .query = "fail=1"});
+    assert_int_equal(stead_testkit_run_sends(*state), 0);
+    assert_int_equal(stead_testkit_invoke(*state, stead_fn_sends, &(request){.body = "xyz"}).status,
+                     STEAD_OK);
+    assert_int_equal(stead_testkit_run_sends(*state), 3 + 3 * 2 + 3 * 2 * 1);
+    assert_string_equal(stead_testkit_dump(*state),
+                        "seen http/3=1\nseen send/0=6\nseen send/1=6\nseen send/2=3\n");
+    assert_int_equal(stead_testkit_run_sends(*state), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -630,6 +707,9 @@ int main(void)
         TEST(a_message_beyond_its_limits_is_refused_with_both_numbers),
         TEST(a_subscriber_receives_what_its_keys_let_through_and_then_times_out),
         TEST(a_function_that_messages_have_started_sees_all_of_them),
+        TEST(a_call_runs_the_other_function_at_once_and_each_gets_its_own_answer),
+        TEST(a_call_of_an_unknown_function_and_one_without_an_end_fail),
+        TEST(what_was_sent_runs_when_it_is_told_to_with_what_that_sends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,15 @@ STEAD_API const char *stead_testkit_log(struct stead_testkit *kit);
  * prices eu/paris=12.5\n", "publish_now ...", "append ...", "send function entity=payload\n" or "push ..." for each. */
 STEAD_API const char *stead_testkit_left(struct stead_testkit *kit);
 
+/* Other functions of the app. A call of one that is named here runs its handler at once, as an invocation of its own: what it
+ * writes is kept whatever becomes of the caller. Calls of others fail with `function_not_found`. A caller that runs
+ * again because of stead_testkit_interfere() calls again, too; on a node it would get the remembered replies. */
+STEAD_API void stead_testkit_function(struct stead_testkit *kit, const char *name,
+                                      enum stead_status (*handler)(struct stead_ctx *ctx));
+/* Runs what was sent to such functions by invocations that succeeded, in order, and what these send, whatever its time; returns
+ * how many ran. A failed one is logged and not tried again. */
+STEAD_API size_t stead_testkit_run_sends(struct stead_testkit *kit);
+
 /* A message of a channel; all but the channel may be NULL or 0. */
 struct stead_testkit_message {
     const char *channel;
