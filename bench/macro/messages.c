@@ -135,3 +135,34 @@ STEAD_FUNCTION(receive)
                         (unsigned long long)latency.of[i]);
     return stead_reply(ctx, "]}\n");
 }
+
+/* ---- durable channels ---- */
+
+/* ?key=K&count=N: messages of 128 bytes, with keys K, K+1, ... */
+STEAD_FUNCTION(append)
+{
+    static const char message[MESSAGE_BYTES];
+    int64_t key = stead_query_i64(ctx, "key", 0), count = stead_query_i64(ctx, "count", 1);
+    for (int64_t i = 0; i < count; i++)
+    {
+        const char *name = stead_format(ctx, "k%lld", (long long)((key + i) % 1000));
+        if (stead_append(ctx, "kept", name, message, sizeof message) != STEAD_OK) return STEAD_FAILED;
+    }
+    return stead_reply(ctx, "ok\n");
+}
+
+/* Started by messages of one key: counts them, in the commit that moves the cursor. */
+STEAD_FUNCTION(consume)
+{
+    stead_add(ctx, "consumed", (int64_t)stead_message_count(ctx));
+    return STEAD_OK;
+}
+
+/* How many were consumed, of all keys. */
+STEAD_FUNCTION(consumed)
+{
+    int64_t sum = 0;
+    for (int key = 0; key < 1000; key++)
+        sum += stead_get_i64_of(ctx, stead_format(ctx, "k%d", key), "consumed", 0);
+    return stead_reply(ctx, "%lld", (long long)sum);
+}

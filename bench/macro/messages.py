@@ -34,6 +34,8 @@ STREAMS = {  # case: (subscribers, messages a second; 0: as many as possible)
     "live_flood1": (1, 0),
     "live_flood8": (8, 0),
 }
+CONSUMERS = {"consume": 1, "consume100": 100}  # case: messages in one invocation, at most
+CONSUMED = 5000
 PACED = ("live_latency", "live_20k")
 CHANNELS = ("channels:", "  - { name: bench }")
 PERCENTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
@@ -92,6 +94,57 @@ def at(buckets, part):
         if seen > rank:
             return ns / 1000
     return None
+
+
+class Durable:
+    """A durable channel on a node of its own. Consumers are added by a second version, when there is something to consume."""
+
+    FUNCTIONS = [{"name": name, "timeout_ms": 60000} for name in ("append", "consume", "consumed")]
+
+    def __init__(self, work):
+        self.work = work
+        self.node = Node(data=work / "durable").start()
+        self._versions = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.node.close()
+
+    def _deploy(self, app, *subscription):
+        self._versions += 1
+        head = ("channels:", "  - { name: kept, kind: durable, from_outside: true }", *subscription)
+        directory = self.work / f"durable-{self._versions}"
+        self.node.deploy(make_app(directory, app, HERE / "messages.c", self.FUNCTIONS, flags=("-O2",), head=head))
+
+    def start(self):
+        self._deploy("durable")
+        self.append("/durable/append?key=%d", 0.5)  # workers started
+
+    def append(self, target, seconds):
+        """64 connections, as the counter has."""
+        return wrk(self.node.address, target, 1000, 64, seconds)
+
+    def consume(self, batch, count):
+        """`count` messages of 1,000 keys that are there already; the rate at which they are consumed."""
+        app = f"consume-{self._versions}"
+        self._deploy(app)
+        with self.node.client(timeout_s=120) as client:
+            for first in range(0, count, 1000):
+                if client.post(f"/{app}/append?key={first}&count=1000").status != 200:
+                    raise RuntimeError("messages cannot be appended")
+            self._deploy(app, "subscriptions:", f"  - {{ channel: kept, function: consume, batch: {batch} }}")
+            began = time.monotonic()
+            done = early = int(client.post(f"/{app}/consumed").text)
+            while done < count:
+                if time.monotonic() - began > 120:
+                    raise RuntimeError(f"{done} of {count} messages were consumed")
+                time.sleep(0.02)  # between two questions
+                done = int(client.post(f"/{app}/consumed").text)
+        if done != count:
+            raise RuntimeError(f"{count} messages were consumed {done} times")
+        return {"rate": (count - early) / (time.monotonic() - began), "errors": 0}
 
 
 class Functions:
@@ -161,14 +214,16 @@ def run(work, seconds, as_json, only=None):
         figures = measure()
         visits.setdefault((system, case, connections, durability), []).append(figures)
         lost = f"  lost {figures['lost']:,}" if "lost" in figures else ""
-        note(f"  {system:6} {case:16} {figures['rate']:12,.0f}/s  p50 {figures['p50_us']:10,.1f} us{lost}")
+        note(f"  {system:6} {case:16} {figures['rate']:12,.0f}/s  p50 {figures.get('p50_us', 0):10,.1f} us{lost}")
 
     drivers = {
         "nats": peer_driver(work, "nats", ["-lnats"]),
         "redis": peer_driver(work, "redis", ["-lhiredis"]),
         "nng": peer_driver(work, "nng", ["-lnng"]),
     }
-    with Functions(work) as functions, Stead(work) as counter, Nats(work) as nats, PubSub(work) as redis:
+    with Functions(work) as functions, Stead(work) as counter, Nats(work) as nats, PubSub(work) as redis, \
+            Durable(work) as durable:  # fmt: skip
+        durable.start()
         addresses = {
             "nats": "nats://{}:{}".format(*nats.address),
             "redis": "{}:{}".format(*redis.address),
@@ -190,6 +245,10 @@ def run(work, seconds, as_json, only=None):
                 for system, driver in drivers.items():
                     visit(system, case, count, "none",
                           lambda: peer(driver, addresses[system], "publish", count, rate, part))  # fmt: skip
+            visit("stead", "append", 64, "durable", lambda: durable.append("/durable/append?key=%d", part))
+            visit("stead", "append_http", 64, "durable", lambda: durable.append("/durable/channels/kept?key=k%d", part))
+            for case, batch in CONSUMERS.items():
+                visit("stead", case, None, "durable", lambda: durable.consume(batch, CONSUMED))
             visit("fdatasync", "4 KiB", 1, "fdatasync", lambda: fdatasync(program("bench_fdatasync"), work, part))
             visit("stead", "counter", 64, "durable", lambda: counter.measure(64, 1000, part))
     for (system, case, connections, durability), figures in visits.items():
@@ -203,18 +262,19 @@ def run(work, seconds, as_json, only=None):
     return report
 
 
-def p50(report, system, case):
-    return next((row["p50_us"] for row in report.rows if (row["system"], row["case"]) == (system, case)), None)
+def figure(report, name, system, case):
+    return next((row[name] for row in report.rows if (row["system"], row["case"]) == (system, case)), None)
 
 
 def summarize(report):
     """The ratios that matter, for people."""
     pairs = (
-        ("p50 of a call / of a NATS request", ("stead", "call"), ("nats", "request")),
-        ("p50 of a call through the node / of a NATS request", ("stead", "call_routed"), ("nats", "request")),
-        ("p50 of 16 calls through the node / of 16 NATS requests", ("stead", "call_routed16"), ("nats", "request16")),
+        ("p50_us", "p50 of a call / of a NATS request", ("stead", "call"), ("nats", "request")),
+        ("p50_us", "p50 of a call through the node / of a NATS request", ("stead", "call_routed"), ("nats", "request")),
+        ("p50_us", "p50 of 16 calls through the node / of 16 NATS requests", ("stead", "call_routed16"), ("nats", "request16")),
+        ("rate", "durable appends / increments, 64 connections", ("stead", "append"), ("stead", "counter")),
     )
-    for text, ours, theirs in pairs:
-        a, b = p50(report, *ours), p50(report, *theirs)
+    for name, text, ours, theirs in pairs:
+        a, b = figure(report, name, *ours), figure(report, name, *theirs)
         if a and b:
             note(f"{text}: {a / b:.3f}")
