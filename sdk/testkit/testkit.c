@@ -319,16 +319,30 @@ static struct slice text_or(const char *text, const char *fallback)
     return slice_cstr(text ? text : fallback);
 }
 
-static void fill_headers(struct stead_testkit *kit, const char *const *headers)
+static void add_header(struct stead_testkit *kit, struct slice name, const char *value)
 {
     struct wire_headers *to = &kit->invoke.headers;
-    to->count = 0;
+    CHECK(to->count < WIRE_HEADERS_MAX && value != NULL);
+    to->items[to->count++] = (struct wire_header){name, slice_cstr(value)};
+}
+
+/* As the node does it for an event of a connection. */
+static void fill_socket(struct stead_testkit *kit, const struct stead_testkit_request *request)
+{
+    kit->invoke.origin = WIRE_ORIGIN_SOCKET;
+    add_header(kit, SLICE("stead-connection"), request->connection);
+    add_header(kit, SLICE("stead-event"), request->socket_event);
+    if (strcmp(request->socket_event, "message") == 0) add_header(kit, SLICE("stead-message"), "text");
+    if (strcmp(request->socket_event, "close") == 0) add_header(kit, SLICE("stead-close-code"), "1000");
+}
+
+static void fill_headers(struct stead_testkit *kit, const char *const *headers)
+{
     for (; headers && headers[0]; headers += 2)
     {
-        CHECK(to->count < WIRE_HEADERS_MAX && headers[1] != NULL);
         char *name = stead__arena_text(&kit->reply_arena, slice_cstr(headers[0]));
         for (char *at = name; *at; at++) *at = (char)tolower((unsigned char)*at);
-        to->items[to->count++] = (struct wire_header){slice_cstr(name), slice_cstr(headers[1])};
+        add_header(kit, slice_cstr(name), headers[1]);
     }
 }
 
@@ -348,6 +362,8 @@ static void fill_invoke(struct stead_testkit *kit, const struct stead_testkit_re
     invoke->query = text_or(request->query, "");
     invoke->body = text_or(request->body, "");
     if (request->body_size > 0) invoke->body.size = request->body_size;
+    invoke->headers.count = 0;
+    if (request->socket_event) fill_socket(kit, request);
     fill_headers(kit, request->headers);
 }
 

@@ -73,6 +73,9 @@ class Readme(NodeCase):
     def test_guestbook(self):
         self.check("guestbook")
 
+    def test_chat_room(self):
+        self.check("chat-room")
+
     def test_map_reduce(self):
         self.check("map-reduce")
         with self.node.client() as client:

@@ -45,6 +45,9 @@ struct stead_testkit_request {
     const char *body;
     size_t body_size; /* 0: the body is a zero-terminated text */
     uint32_t timeout_ms; /* 0: 10 s; nothing stops a handler here, stead_time_left_ms counts it down */
+    /* "open", "message" (the body, as text) or "close": an event of a WebSocket connection; NULL: of none. */
+    const char *socket_event;
+    const char *connection; /* its id */
 };
 
 struct stead_testkit_reply {
