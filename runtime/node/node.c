@@ -20,6 +20,7 @@
 #include "runtime/gateway/channel_http.h"
 #include "runtime/gateway/front.h"
 #include "runtime/gateway/gateway.h"
+#include "runtime/gateway/live_http.h"
 #include "runtime/gateway/routes.h"
 #include "runtime/gateway/sockets.h"
 #include "runtime/invoke/invoke.h"
@@ -62,6 +63,7 @@ struct node {
     struct live_bus *bus;
     struct consumers *consumers;
     struct channel_http *channels;
+    struct live_http *live_http;
     struct channels operated;
     struct ports ports;
     struct apps *apps;
@@ -154,6 +156,7 @@ static void port_on_switch(void *ctx, const char *app, struct catalog_version *v
     struct node *node = ctx;
     apps_on_switch(node->apps, app, version);
     live_delivery_switch(node->live, app, version ? version->manifest : NULL);
+    live_http_switch(node->live_http, app, version ? version->manifest : NULL);
     routes_rebuild(node);
 }
 
@@ -182,9 +185,18 @@ static void port_invoke(void *ctx, struct http_exchange *exchange, struct slice 
     front_invoke(node->front, exchange, app, function, entity);
 }
 
+static enum status port_listen(void *ctx, struct slice channel, struct slice keys,
+                               struct live_subscriber *subscriber,
+                               void (*on_ready)(struct live_subscriber *subscriber), struct err *err)
+{
+    struct node *node = ctx;
+    return live_delivery_listen(node->live, channel, keys, subscriber, on_ready, err);
+}
+
 static bool port_channel(void *ctx, struct http_exchange *exchange, struct slice app, struct slice channel)
 {
     struct node *node = ctx;
+    if (live_http_request(node->live_http, exchange, app, channel)) return true;
     if (!channel_http_knows(node->channels, app, channel)) return false;
     channel_http_request(node->channels, exchange, app, channel, false);
     return true;
@@ -324,7 +336,7 @@ static void port_metrics(void *ctx, struct buf *text)
         .durable_lost = messages.lost,
         .durable_trimmed = messages.trimmed,
         .durable_in_flight = messages.in_flight,
-        .channel_readers = channels.waiting,
+        .channel_readers = channels.waiting + live_http_readers(node->live_http),
         .workers_waiting = pool.workers_waiting,
         .http_connections = http.connections,
         .http_accepted = http.accepted,
@@ -474,6 +486,8 @@ static enum status open_apps(struct node *node, struct err *err)
     });
     node->channels = channel_http_create(
         &(struct channel_http_config){.loop = node->loop, .router = node->router, .catalog = node->catalog});
+    node->live_http = live_http_create(&(struct live_http_config){
+        .loop = node->loop, .catalog = node->catalog, .listen = port_listen, .ctx = node});
     node->sockets = sockets_create(&(struct sockets_config){.loop = node->loop, .router = node->router});
     node->ports.sockets = node->sockets;
     ports_connect(&node->ports, node->engine);
@@ -722,6 +736,7 @@ void node_destroy(struct node *node)
     router_destroy(node->router);
     apps_destroy(node->apps);
     outbox_destroy(node->outbox);
+    live_http_destroy(node->live_http);
     live_delivery_destroy(node->live);
     consumers_destroy(node->consumers);
     channel_http_destroy(node->channels);

@@ -1,5 +1,6 @@
 """test_channels.py - live channels: with the commit or at once, to receivers and started functions, from and to programs outside."""
 # SPDX-License-Identifier: Apache-2.0
+import json
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,7 @@ channels:
   - { name: prices, from_outside: true }
   - { name: inner }
   - { name: bell }
+  - { name: alarm, from_outside: true }
   - { name: kept }
   - { name: orders, kind: durable }
 subscriptions:
@@ -219,11 +221,98 @@ class Channels(Case):
     def test_the_channels_of_an_app_are_listed(self):
         node = self.deployed()
         channels = {channel["name"]: channel for channel in node.cli("apps", "ticker", "--json").json["channels"]}
-        self.assertEqual(["prices", "inner", "bell", "kept", "orders"], list(channels))
+        self.assertEqual(["prices", "inner", "bell", "alarm", "kept", "orders"], list(channels))
         self.assertEqual(("live", True, []), tuple(channels["prices"][k] for k in ("kind", "from_outside", "functions")))
         self.assertEqual(["keep"], channels["kept"]["functions"])
         self.assertEqual(("durable", 168, 1024), tuple(channels["orders"][k] for k in ("kind", "keep_hours", "keep_mb")))
         self.assertRegex(node.cli("apps", "ticker").text, r"kept +live +reads +keep")
+
+    # ---- event streams ----
+
+    def follow(self, node, query="", channel="prices"):
+        """A client whose stream has begun."""
+        client = node.client()
+        self.addCleanup(client.close)
+        client.send(f"GET /ticker/channels/{channel}{query} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".encode())
+        status, headers = client.head()
+        self.assertEqual((200, "text/event-stream"), (status, headers["content-type"]))
+        return client
+
+    def events(self, client):
+        """Each event as (event, id, data); a comment as its text."""
+        fields = {}
+        for line in client.lines():
+            name, _, value = line.decode().partition(":")
+            if line:
+                fields[name] = value.lstrip(" ")
+            elif fields:
+                yield (fields.get("event"), fields.get("id"), json.loads(fields["data"])) if "data" in fields else ":"
+                fields = {}
+
+    def test_an_event_stream_tells_committed_messages_of_its_keys_without_a_worker(self):
+        node = self.deployed()
+        stream = self.follow(node, "?keys=eu/")
+        self.assertEqual((1, 0), (self.metric(node, "channel_readers"), self.metric(node, "workers_busy")))
+        self.assert_error(node.post("/ticker/publish?key=eu/x&fail=1", b"never"), 500, "function_error")
+        self.assert_ok(node.post("/ticker/publish?key=us/x", b"elsewhere"))
+        self.assert_ok(node.post("/ticker/publish?key=eu/paris&type=text/x", b"line\nline"))
+        self.assert_ok(node.post("/ticker/publish?key=eu/rome", b"\xff\x00"))
+        events = self.events(stream)
+        _, number, first = next(events)
+        _, _, second = next(events)
+        self.assertAlmostEqual(time.time(), first.pop("time_ms") / 1000, delta=60)
+        self.assertEqual({"sequence": 2, "key": "eu/paris", "content_type": "text/x", "body": "line\nline"}, first)
+        self.assertEqual("2", number)
+        self.assertEqual((3, "/wA="), (second["sequence"], second["body_base64"]))
+        stream.close()
+        self.assertTrue(eventually(lambda: self.metric(node, "channel_readers") == 0))
+
+    def test_a_silent_event_stream_is_kept_alive_by_comments(self):
+        events = self.events(self.follow(self.deployed()))
+        self.assertEqual(":", next(events))
+
+    def test_a_client_that_reads_slowly_loses_only_its_own_and_is_told_how_many(self):
+        node = self.deployed()
+        slow, fast = self.follow(node), self.events(self.follow(node))
+        count, body = 40, b"x" * (1024 * 1024)
+        for number in range(1, count + 1):
+            self.assert_ok(node.post("/ticker/publish", body))
+            self.assertEqual(str(number), next(fast)[1])
+        lost = self.metric(node, "messages_lost_total")
+        self.assertGreater(lost, 0)
+        seen, missed = [], 0
+        for event, number, data in self.events(slow):
+            missed += data["missed"] if event == "gap" else 0
+            seen += [int(number)] if number else []
+            if seen and seen[-1] == count:
+                break
+        self.assertEqual(lost, missed)
+        self.assertEqual(count, missed + len(seen))
+        self.assertEqual(sorted(set(seen)), seen)
+
+    def test_event_streams_that_cannot_be_are_refused(self):
+        node = self.deployed()
+        events = {"Accept": "text/event-stream"}
+        self.assert_error(node.request("GET", "/ticker/channels/inner", headers=events), 403, "permission_denied", "inner")
+        self.assert_error(node.request("GET", "/ticker/channels/none", headers=events), 404, "channel_not_found", "none")
+        self.assert_error(node.get("/ticker/channels/prices"), 400, "invalid_argument", "text/event-stream")
+        self.assert_error(node.request("GET", f"/ticker/channels/prices?keys={'k' * 401}", headers=events), 400, "invalid_argument")
+        self.assert_error(node.post("/ticker/channels/prices", b"x"), 405, "method_not_allowed")
+        self.assertEqual(0, self.metric(node, "channel_readers"))
+
+    def test_event_streams_end_with_their_channel_and_with_the_node(self):
+        node = self.deployed()
+        ended, going = self.follow(node), self.follow(node, channel="alarm")
+        (self.work / "stead.yaml").write_text(MANIFEST.replace("{ name: prices, from_outside: true }", "{ name: prices }"))
+        node.deploy(self.work)
+        self.assertEqual([], list(self.events(ended)))
+        self.assertEqual(1, self.metric(node, "channel_readers"))
+        self.assert_ok(node.post("/ticker/publish?channel=alarm", b"still"))
+        events = self.events(going)
+        self.assertEqual("still", next(events)[2]["body"])
+        node.term()
+        self.assertEqual([], list(events))
+        self.assertEqual(0, node.wait())
 
     # ---- programs outside ----
 

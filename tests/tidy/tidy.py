@@ -62,7 +62,7 @@ FOREIGN = {
     "cyaml/*": ["runtime/catalog/manifest.c", "runtime/catalog/yaml_doc.[ch]", "runtime/node/config.c"],
     "yaml.h": ["runtime/catalog/manifest.c", "runtime/catalog/yaml_doc.[ch]", "runtime/node/config.c"],
     "curl/*": ["runtime/cli/client.c"],
-    "jansson.h": ["runtime/gateway/admin*", "runtime/gateway/channel_http.c", "runtime/catalog/*.c", "runtime/cli/*", "runtime/invoke/*.c"],
+    "jansson.h": ["runtime/gateway/admin*", "runtime/gateway/channel_http.c", "runtime/gateway/live_http.c", "runtime/catalog/*.c", "runtime/cli/*", "runtime/invoke/*.c"],
     "sodium.h": ["runtime/catalog/artifact.c", "runtime/gateway/admin_state.c", "runtime/invoke/idempotency.c", "runtime/cli/*.c"],
     "seccomp.h": ["runtime/sandbox/sandbox_linux.c"],
     "linux/landlock.h": ["runtime/sandbox/sandbox_linux.c"],
