@@ -77,11 +77,20 @@ enum channel_kind {
     CHANNEL_DURABLE, /* rows of the log; consumers have cursors */
 };
 
+/* What anybody who reaches the node over HTTP may do with a channel: bits. */
+enum channel_access {
+    CHANNEL_HTTP_NONE = 0,
+    CHANNEL_HTTP_READ = 1,
+    CHANNEL_HTTP_APPEND = 2,
+    CHANNEL_HTTP_BOTH = CHANNEL_HTTP_READ | CHANNEL_HTTP_APPEND,
+};
+
 /* A named stream of messages. */
 struct manifest_channel {
     char *name;
     enum channel_kind kind;
-    bool from_outside; /* programs outside of the app may put messages in; anybody may read */
+    bool from_outside; /* live: programs on the bus may put messages in; without it they may only read */
+    enum channel_access http; /* durable */
     uint32_t keep_hours; /* durable: what is older goes; 0: only its size counts */
     uint32_t keep_mb; /* durable: the oldest go while the payloads are more */
     uint32_t *keep_hours_said, *keep_mb_said; /* as they stand in the file; NULL: they do not */
@@ -171,6 +180,8 @@ void manifest_destroy(struct manifest *manifest);
 /* NULL when there is none. */
 const struct manifest_function *manifest_function_find(const struct manifest *manifest, struct slice name);
 const struct manifest_channel *manifest_channel_find(const struct manifest *manifest, struct slice name);
+/* As the manifest says it. */
+const char *manifest_channel_http_word(enum channel_access http);
 struct slice manifest_subscription_group(const struct manifest_subscription *subscription);
 /* 1 to BOUND_NAME_BYTES_MAX of a-z, 0-9, `-` and `_`, beginning with a letter; those of channels and groups too.
  * Function names are parts of symbols: no `-`. */

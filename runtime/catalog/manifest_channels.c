@@ -18,6 +18,10 @@ enum {
 /* ---- schema ---- */
 
 static const cyaml_strval_t kind_words[] = {{"live", CHANNEL_LIVE}, {"durable", CHANNEL_DURABLE}};
+static const cyaml_strval_t http_words[] = {{"none", CHANNEL_HTTP_NONE},
+                                            {"read", CHANNEL_HTTP_READ},
+                                            {"append", CHANNEL_HTTP_APPEND},
+                                            {"both", CHANNEL_HTTP_BOTH}};
 static const cyaml_strval_t entity_words[] = {{"none", SUBSCRIPTION_ENTITY_NONE},
                                               {"key", SUBSCRIPTION_ENTITY_KEY}};
 static const cyaml_strval_t from_words[] = {{"start", SUBSCRIPTION_FROM_START},
@@ -28,6 +32,8 @@ static const cyaml_schema_field_t channel_fields[] = {
     CYAML_FIELD_ENUM("kind", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct manifest_channel, kind,
                      kind_words, 2),
     CYAML_FIELD_BOOL("from_outside", CYAML_FLAG_OPTIONAL, struct manifest_channel, from_outside),
+    CYAML_FIELD_ENUM("http", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct manifest_channel, http,
+                     http_words, 4),
     CYAML_FIELD_UINT_PTR("keep_hours", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest_channel,
                          keep_hours_said),
     CYAML_FIELD_UINT_PTR("keep_mb", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct manifest_channel,
@@ -81,6 +87,22 @@ static enum status check_channel(const struct yaml_doc *doc, struct manifest_cha
         snprintf(field, sizeof field, "channels[%zu].%s", index, said);
         return yaml_doc_complain(doc, err, field,
                                  "a live channel keeps nothing; say `kind: durable` to keep messages");
+    }
+    /* Neither is silently without effect: whoever writes it counts on it. */
+    if (channel->kind == CHANNEL_LIVE && channel->http != CHANNEL_HTTP_NONE)
+    {
+        snprintf(field, sizeof field, "channels[%zu].http", index);
+        return yaml_doc_complain(
+            doc, err, field,
+            "only durable channels are on HTTP; programs outside have live ones from the bus");
+    }
+    if (channel->kind == CHANNEL_DURABLE && channel->from_outside)
+    {
+        snprintf(field, sizeof field, "channels[%zu].from_outside", index);
+        return yaml_doc_complain(
+            doc, err, field,
+            "a durable channel is not on the bus; say `http: append` to let programs append "
+            "over HTTP");
     }
     channel->keep_hours = channel->keep_hours_said ? *channel->keep_hours_said : KEEP_HOURS_DEFAULT;
     channel->keep_mb = channel->keep_mb_said ? *channel->keep_mb_said : KEEP_MB_DEFAULT;
@@ -182,6 +204,11 @@ const struct manifest_channel *manifest_channel_find(const struct manifest *mani
     for (size_t i = 0; i < manifest->channel_count; i++)
         if (slice_is(name, manifest->channels[i].name)) return &manifest->channels[i];
     return NULL;
+}
+
+const char *manifest_channel_http_word(enum channel_access http)
+{
+    return http_words[http].str;
 }
 
 struct slice manifest_subscription_group(const struct manifest_subscription *subscription)

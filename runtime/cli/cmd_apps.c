@@ -119,8 +119,11 @@ static void show_channels(const json_t *channels)
         join_names(&functions, json_object_get(channel, "functions"));
         table_cell(&table, "%s", text(channel, "name"));
         table_cell(&table, "%s", text(channel, "kind"));
+        const char *http = text(channel, "http"); /* of durable ones */
         table_cell(&table, "%s",
-                   json_is_true(json_object_get(channel, "from_outside")) ? "publishes" : "reads");
+                   *http                                                    ? http
+                   : json_is_true(json_object_get(channel, "from_outside")) ? "publishes"
+                                                                            : "reads");
         table_cell(&table, "%s", functions.size ? buf_cstr(&functions) : "-");
         buf_fini(&functions);
     }

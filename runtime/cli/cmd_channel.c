@@ -68,7 +68,9 @@ static void show_channels(const json_t *channels)
     json_array_foreach(channels, c, channel)
     {
         const json_t *partitions = json_object_get(channel, "partitions");
-        const char *outside = json_is_true(json_object_get(channel, "from_outside")) ? "yes" : "no";
+        const char *outside = partitions                                               ? text(channel, "http")
+                              : json_is_true(json_object_get(channel, "from_outside")) ? "publishes"
+                                                                                       : "reads";
         if (!partitions)
         {
             table_cell(&table, "%s", text(channel, "channel"));

@@ -99,14 +99,9 @@ static void on_appended(struct invoke_append *append)
     free(appending);
 }
 
-static enum status append_check(const struct http_request *http, const struct manifest_channel *channel,
-                                bool trusted, struct invoke_append *append, struct err *err)
+static enum status append_check(const struct http_request *http, struct invoke_append *append,
+                                struct err *err)
 {
-    if (!trusted && !channel->from_outside)
-        return err_set(err, STATUS_PERMISSION_DENIED,
-                       "channel '%s' takes no messages from outside: its manifest does not say "
-                       "`from_outside: true`",
-                       channel->name);
     if (append->body.size > BOUND_MESSAGE_BYTES_MAX || append->key.size > BOUND_MESSAGE_KEY_BYTES_MAX ||
         append->type.size > BOUND_CONTENT_TYPE_BYTES_MAX)
         return err_set(err, STATUS_MESSAGE_TOO_LARGE,
@@ -123,7 +118,7 @@ static enum status append_check(const struct http_request *http, const struct ma
 }
 
 static void append(struct channel_http *channels, struct http_exchange *exchange, struct slice app,
-                   const struct manifest_channel *channel, bool trusted)
+                   const struct manifest_channel *channel)
 {
     const struct http_request *http = http_exchange_request(exchange);
     struct appending *appending = mem_zalloc(sizeof *appending);
@@ -142,7 +137,7 @@ static void append(struct channel_http *channels, struct http_exchange *exchange
         .body = http->body,
         .done = on_appended,
     };
-    enum status status = append_check(http, channel, trusted, &appending->append, &err);
+    enum status status = append_check(http, &appending->append, &err);
     if (status == STATUS_OK) status = router_append(channels->config.router, app, &appending->append, &err);
     if (status == STATUS_OK) return;
     fail(exchange, status, &err);
@@ -499,6 +494,17 @@ static void read_begin(struct channel_http *channels, struct http_exchange *exch
     reader_step(reader);
 }
 
+/* Operators may do everything, anybody else what the manifest opens. */
+static enum status permit(const struct manifest_channel *channel, enum channel_access what, bool trusted,
+                          struct err *err)
+{
+    if (trusted || (channel->http & what)) return STATUS_OK;
+    return err_set(err, STATUS_PERMISSION_DENIED,
+                   "channel '%s' may not be %s over HTTP: its manifest says `http: %s`, not `%s` or `both`",
+                   channel->name, what == CHANNEL_HTTP_READ ? "read" : "appended to",
+                   manifest_channel_http_word(channel->http), manifest_channel_http_word(what));
+}
+
 void channel_http_request(struct channel_http *channels, struct http_exchange *exchange, struct slice app,
                           struct slice name, bool trusted)
 {
@@ -513,9 +519,19 @@ void channel_http_request(struct channel_http *channels, struct http_exchange *e
     else if (channel->kind != CHANNEL_DURABLE)
         fail(exchange, err_set(&err, STATUS_CHANNEL_KIND, "'%s' is a live channel", channel->name), &err);
     else if (slice_is(http->method, "POST"))
-        append(channels, exchange, app, channel, trusted);
+    {
+        if (permit(channel, CHANNEL_HTTP_APPEND, trusted, &err) == STATUS_OK)
+            append(channels, exchange, app, channel);
+        else
+            fail(exchange, STATUS_PERMISSION_DENIED, &err);
+    }
     else if (slice_is(http->method, "GET"))
-        read_begin(channels, exchange, app, channel);
+    {
+        if (permit(channel, CHANNEL_HTTP_READ, trusted, &err) == STATUS_OK)
+            read_begin(channels, exchange, app, channel);
+        else
+            fail(exchange, STATUS_PERMISSION_DENIED, &err);
+    }
     else
         http_fail(exchange,
                   &(struct http_failure){.status = STATUS_METHOD_NOT_ALLOWED, .allow = "GET, POST"});

@@ -30,8 +30,8 @@ struct channel_http *channel_http_create(const struct channel_http_config *confi
 void channel_http_destroy(struct channel_http *channels);
 /* Does the app have a durable channel of this name? */
 bool channel_http_knows(const struct channel_http *channels, struct slice app, struct slice channel);
-/* Answers the exchange, now or later. `trusted`: it may append to any channel, not only to those that are open to the
- * outside. */
+/* Answers the exchange, now or later. `trusted`: it may read and append to any channel, whatever the manifest opens by
+ * `http`. */
 void channel_http_request(struct channel_http *channels, struct http_exchange *exchange, struct slice app,
                           struct slice channel, bool trusted);
 

@@ -98,7 +98,8 @@ static enum status messages_check(const struct effects_place *place, struct slic
     }
 }
 
-/* A message with a key belongs where the entity of that name does: there its consumers run. */
+/* A message with a key belongs where the entity of that name does: there its consumers run. One without belongs to
+ * partition 0, for its consumers are addressed to no entity, and the app's own rows are there. */
 static enum status appends_are_ours(const struct effects_place *place, struct slice effects, struct err *err)
 {
     struct wire_effect effect;
@@ -106,13 +107,19 @@ static enum status appends_are_ours(const struct effects_place *place, struct sl
     for (size_t offset = 0; found;)
     {
         TRY(wire_effect_next(effects, &offset, &effect, &found, err));
-        if (!found || effect.kind != WIRE_EFFECT_APPEND || effect.key.size == 0) continue;
+        if (!found || effect.kind != WIRE_EFFECT_APPEND) continue;
         uint32_t theirs = keyspace_partition(effect.key, place->count);
-        if (theirs != place->index)
+        if (theirs == place->index) continue;
+        if (effect.key.size == 0)
             return err_set(
                 err, STATUS_FOREIGN_PARTITION,
-                "stead_append: key '%.*s' belongs to partition %u, the invocation runs in partition %u",
-                SLICE_FMT(effect.key), theirs, place->index);
+                "stead_append: a message without a key belongs to partition 0, the invocation runs in "
+                "partition %u; give it a key of this partition, or stead_send to a function that appends",
+                place->index);
+        return err_set(
+            err, STATUS_FOREIGN_PARTITION,
+            "stead_append: key '%.*s' belongs to partition %u, the invocation runs in partition %u",
+            SLICE_FMT(effect.key), theirs, place->index);
     }
     return STATUS_OK;
 }

@@ -66,8 +66,9 @@ enum status channels_list(const struct channels *channels, struct slice app, str
     {
         const struct manifest_channel *channel = &manifest->channels[i];
         bool durable = channel->kind == CHANNEL_DURABLE;
-        buf_printf(json, "%s{\"channel\":\"%s\",\"kind\":\"%s\",\"from_outside\":%s", i ? "," : "",
-                   channel->name, durable ? "durable" : "live", channel->from_outside ? "true" : "false");
+        buf_printf(json, "%s{\"channel\":\"%s\",\"kind\":\"%s\",\"from_outside\":%s,\"http\":\"%s\"",
+                   i ? "," : "", channel->name, durable ? "durable" : "live",
+                   channel->from_outside ? "true" : "false", manifest_channel_http_word(channel->http));
         if (durable) TRY(list_partitions(channels, app, channel->name, json, err));
         buf_append_byte(json, '}');
     }

@@ -1,6 +1,7 @@
 """test_durable.py - durable channels: appended once, consumed once and in order, read over HTTP, kept for so long."""
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
 import sys
 import threading
 import time
@@ -12,10 +13,12 @@ from harness.apps import make_app
 from harness.case import Case, NodeCase, main
 
 SOURCE = Path(__file__).parent / "fn" / "durable.c"
-FUNCTIONS = ["put", "put_nowhere", "count", "tally", "state"]
+FUNCTIONS = ["put", "put_nowhere", "count", "tally", "state", "go", {"name": "slow", "timeout_ms": 60000}]
 CHANNELS = """channels:
-  - { name: orders, kind: durable, from_outside: true }
+  - { name: orders, kind: durable, http: both }
   - { name: inner, kind: durable }
+  - { name: told, kind: durable, http: read }
+  - { name: taken, kind: durable, http: append }
   - { name: prices }
 """
 SUBSCRIPTIONS = """subscriptions:
@@ -24,8 +27,8 @@ SUBSCRIPTIONS = """subscriptions:
 """
 
 
-def shop(directory, name="shop", channels=CHANNELS, subscriptions=SUBSCRIPTIONS):
-    app = make_app(Path(directory) / name, name, SOURCE, FUNCTIONS)
+def shop(directory, name="shop", channels=CHANNELS, subscriptions=SUBSCRIPTIONS, head=()):
+    app = make_app(Path(directory) / name, name, SOURCE, FUNCTIONS, head=head)
     manifest = app / "stead.yaml"
     manifest.write_text(manifest.read_text() + channels + subscriptions)
     return app
@@ -119,8 +122,21 @@ class Channels(NodeCase, Waiting):
         self.assertEqual(offsets[1], seen[0])
         self.assertEqual(sorted(seen), seen)
 
-    def test_a_channel_that_is_not_open_to_the_outside_takes_no_messages(self):
-        self.assert_error(self.node.post("/shop/channels/inner", b"x"), 403, "permission_denied", "from_outside")
+    def test_over_http_a_channel_is_read_and_appended_to_only_as_its_manifest_says(self):
+        events = {"Accept": "text/event-stream"}
+        for channel in ("inner", "told"):
+            refused = self.node.post(f"/shop/channels/{channel}", b"x")
+            self.assert_error(refused, 403, "permission_denied", channel, "http: ", "`append`")
+        for channel in ("inner", "taken"):
+            for query, headers in (("", {}), ("?from=0&wait=20", {}), ("", events)):
+                refused = self.node.get(f"/shop/channels/{channel}{query}", headers)
+                self.assert_error(refused, 403, "permission_denied", channel, "http: ", "`read`")
+        self.assert_ok(self.node.post("/shop/channels/taken", b"x"))
+        self.assert_ok(self.node.get("/shop/channels/told"))
+
+    def test_operators_read_and_append_whatever_the_manifest_says(self):
+        offset = self.node.cli("channel", "append", "shop", "inner", "-d", "for operators").out.strip()
+        self.assertIn("for operators", self.node.cli("channel", "tail", "shop", "inner", "--from", offset).out)
 
     def test_what_cannot_be_is_told(self):
         self.assert_error(self.node.post("/shop/channels/nowhere", b"x"), 404, "channel_not_found", "nowhere")
@@ -229,7 +245,7 @@ class Lives(Case, Waiting):
 
     def test_messages_beyond_what_is_kept_go_and_readers_are_told_the_range(self):
         node = self.make_node()
-        node.deploy(shop(self.make_dir(), channels="channels:\n  - { name: orders, kind: durable, from_outside: true, keep_mb: 1 }\n",
+        node.deploy(shop(self.make_dir(), channels="channels:\n  - { name: orders, kind: durable, http: both, keep_mb: 1 }\n",
                          subscriptions=""))
         for _ in range(4):
             self.assert_ok(node.post("/shop/channels/orders", b"x" * 500_000))
@@ -239,6 +255,86 @@ class Lives(Case, Waiting):
         self.assertEqual([2, 3], [row["offset"] for row in page["messages"]])
         node.restart()
         self.assertEqual(4, json.loads(node.post("/shop/channels/orders", b"x").text)["offset"])
+
+    def test_a_slow_group_is_told_what_it_lost_and_goes_on_with_what_is_kept(self):
+        node = self.make_node()
+        node.deploy(shop(self.make_dir(), channels="channels:\n  - { name: orders, kind: durable, http: both, keep_mb: 1 }\n  - { name: prices }\n",
+                         subscriptions="subscriptions:\n  - { channel: orders, function: slow }\n"))
+        self.assert_ok(node.post("/shop/channels/orders?key=k", b"wait"))
+        self.wait_metric(node, "stead_durable_in_flight 1")
+        for number in range(1, 15):  # more than a group holds in memory, and than the channel keeps
+            self.assert_ok(node.post("/shop/channels/orders?key=k", b"%d " % number + b"x" * 1_000_000))
+        self.wait_metric(node, "stead_durable_trimmed_total 14")
+        lost_log = r"consumers.lost.* app=shop channel=orders group=slow offsets (\d+) to (\d+) "
+        node.wait_log("consumers.lost.* to 13 went", 30)  # the one behind it is the oldest that is kept
+        ranges = [tuple(map(int, found)) for found in re.findall(lost_log, node.log_text())]
+        self.assertGreater(ranges[0][0], 1)
+        self.assertEqual([last + 1 for _, last in ranges[:-1]], [first for first, _ in ranges[1:]])
+        lost = ranges[-1][1] - ranges[0][0] + 1
+        deadline = time.monotonic() + 30
+        while (group := self.group(node))["lag"] > 0:
+            self.assertLess(time.monotonic(), deadline, group)
+            self.assert_ok(node.post("/shop/go"))  # again, for whoever has not subscribed yet
+        self.wait_text(node, "/shop/state/k", f"{14 - lost} counted, 0 tallied, 0 out of order, last 14\n")
+        self.wait_metric(node, f"stead_durable_lost_total {lost}")
+        self.assertEqual((lost, 0), (self.group(node)["lost"], self.group(node)["dead"]))
+
+    def group(self, node):
+        listed = {row["channel"]: row for row in node.cli("channel", "ls", "shop", "--json").json["channels"]}
+        return listed["orders"]["groups"][0]
+
+
+class Spread(NodeCase, Waiting):
+    """The same with state in four partitions."""
+
+    @classmethod
+    def prepare(cls):
+        cls.node.deploy(shop(cls.work, head=("partitions: 4",)))
+
+    def partition_of(self, key):
+        return self.node.cli("explain", "invoke", f"shop/put/{key}", "--json").json["partition"]
+
+    def read(self, partition):
+        page = json.loads(self.assert_ok(self.node.get(f"/shop/channels/orders?partition={partition}&limit=1000")).text)
+        return [(row.get("key", ""), row["body"]) for row in page["messages"]]
+
+    def elsewhere(self, partition):
+        return next(key for key in (f"else{i}" for i in range(100)) if self.partition_of(key) != partition)
+
+    def test_keys_are_spread_and_each_keeps_its_order(self):
+        keys = [f"s{i}" for i in range(12)]
+        for number in range(1, 6):
+            for key in keys:
+                self.assert_ok(self.node.post(f"/shop/channels/orders?key={key}", b"%d" % number))
+        for key in keys:
+            self.wait_text(self.node, f"/shop/state/{key}", "5 counted, 5 tallied, 0 out of order, last 5\n")
+        where = {key: self.partition_of(key) for key in keys}
+        self.assertGreater(len(set(where.values())), 1)
+        rows = [self.read(partition) for partition in range(4)]
+        for key in keys:
+            self.assertEqual([str(number) for number in range(1, 6)], [body for k, body in rows[where[key]] if k == key])
+
+    def test_a_function_appends_keys_of_its_own_partition_only(self):
+        key = self.elsewhere(self.partition_of("s0"))
+        refused = self.node.post(f"/shop/put/s0?key={key}", b"1")
+        self.assert_error(refused, 409, "foreign_partition", f"key '{key}'", f"partition {self.partition_of(key)}")
+        self.assert_ok(self.node.post(f"/shop/put/{key}?key={key}", b"1"))
+        self.wait_text(self.node, f"/shop/state/{key}", "1 counted, 1 tallied, 0 out of order, last 1\n")
+
+    def test_messages_without_a_key_are_in_partition_0_where_the_rows_of_the_app_are(self):
+        self.assert_ok(self.node.post("/shop/channels/orders", b"1"))
+        self.wait_text(self.node, "/shop/state", "1 counted, 1 tallied, 0 out of order, last 1\n")
+        self.assert_ok(self.node.post("/shop/put", b"2"))
+        self.wait_text(self.node, "/shop/state", "2 counted, 2 tallied, 0 out of order, last 2\n")
+        self.assertEqual(["1", "2"], [body for key, body in self.read(0) if key == ""])
+        refused = self.node.post(f"/shop/put/{self.elsewhere(0)}", b"3")
+        self.assert_error(refused, 409, "foreign_partition", "without a key", "partition 0")
+
+    def test_each_partition_has_offsets_and_cursors_of_its_own(self):
+        self.assert_ok(self.node.post("/shop/channels/orders?key=r0", b"1"))
+        listed = {row["channel"]: row for row in self.node.cli("channel", "ls", "shop", "--json").json["channels"]}
+        self.assertEqual([0, 1, 2, 3], [row["partition"] for row in listed["orders"]["partitions"]])
+        self.assertEqual(8, len(listed["orders"]["groups"]))
 
 
 if __name__ == "__main__":

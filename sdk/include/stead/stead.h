@@ -396,8 +396,8 @@ STEAD_API enum stead_status stead_publish(struct stead_ctx *ctx, const char *cha
                                           const void *data, size_t size);
 /* Puts a message into a durable channel, in one commit with all else that this invocation does: it is there exactly once, or
  * not at all. Each consumer group gets the messages of a key one after another, in this order; NULL or "" for no key, and then in no
- * order. A key belongs where the entity of the same name does: one of another partition fails the invocation, as does a
- * channel that is not declared as durable. */
+ * order. A key belongs where the entity of the same name does, no key where functions run that are addressed to no entity: of another
+ * partition it fails the invocation, as does a channel that is not declared as durable. */
 STEAD_API enum stead_status stead_append(struct stead_ctx *ctx, const char *channel, const char *key,
                                          const void *data, size_t size);
 /* Leaves at once, whatever becomes of this invocation: others see it although nothing is committed, and a

@@ -51,6 +51,24 @@ STEAD_FUNCTION(tally)
     return STEAD_OK;
 }
 
+/* A message `wait` is digested when something comes over the live channel. */
+STEAD_FUNCTION(slow)
+{
+    struct stead_message message;
+    if (stead_message_at(ctx, 0, &message) && message.body.size == 4 &&
+        memcmp(message.body.data, "wait", 4) == 0)
+    {
+        struct stead_message go;
+        return stead_receive(stead_subscribe(ctx, "prices", ""), 60000, &go);
+    }
+    return count_all(ctx);
+}
+
+STEAD_FUNCTION(go)
+{
+    return stead_publish_now(ctx, "prices", "", "go", 2);
+}
+
 /* GET /shop/state/k */
 STEAD_FUNCTION(state)
 {

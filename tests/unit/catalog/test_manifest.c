@@ -72,7 +72,7 @@ static void every_field_arrives_in_its_place(void **state)
                "  - {method: '*', path: '/files/{path...}', function: audit}\n"
                "channels:\n"
                "  - {name: prices-1, from_outside: true}\n"
-               "  - {name: orders, kind: durable, keep_hours: 0, keep_mb: 7}\n"
+               "  - {name: orders, kind: durable, http: append, keep_hours: 0, keep_mb: 7}\n"
                "subscriptions:\n"
                "  - {channel: prices-1, function: audit, keys: eu/, batch: 9, entity: key}\n"
                "  - {channel: orders, function: cart, group: bill-2, from: end, retries: 0}\n");
@@ -113,6 +113,7 @@ static void every_field_arrives_in_its_place(void **state)
     assert_true(manifest->channels[0].from_outside);
     const struct manifest_channel *orders = manifest_channel_find(manifest, SLICE("orders"));
     assert_int_equal(orders->kind, CHANNEL_DURABLE);
+    assert_int_equal(orders->http, CHANNEL_HTTP_APPEND);
     assert_int_equal(orders->keep_hours, 0);
     assert_int_equal(orders->keep_mb, 7);
     assert_int_equal(manifest->subscription_count, 2);
@@ -157,6 +158,7 @@ static void channels_and_subscriptions_get_their_defaults_by_kind(void **state)
                "subscriptions: [{channel: l, function: f}, {channel: d, function: f}]\n");
     assert_int_equal(manifest->channels[0].kind, CHANNEL_LIVE);
     assert_false(manifest->channels[0].from_outside);
+    assert_int_equal(manifest->channels[1].http, CHANNEL_HTTP_NONE);
     assert_int_equal(manifest->channels[1].keep_hours, 168);
     assert_int_equal(manifest->channels[1].keep_mb, 1024);
     const struct manifest_subscription *live = &manifest->subscriptions[0], *durable = live + 1;
@@ -352,6 +354,14 @@ static const struct {
      "stead.yaml:5: channels[0].keep_mb: expected a number from 1 to 16777216, found `0`"},
     {FUNCTION "channels: [{name: x, from_outside: yes}]\n",
      "stead.yaml:5: channels[0].from_outside: expected true or false, found `yes`"},
+    {FUNCTION "channels: [{name: x, kind: durable, http: all}]\n",
+     "stead.yaml:5: channels[0].http: expected `none` or `read` or `append` or `both`, found `all`"},
+    {FUNCTION "channels: [{name: x, http: read}]\n", "stead.yaml:5: channels[0].http: only durable channels "
+                                                     "are on HTTP; programs outside have live ones from "
+                                                     "the bus"},
+    {FUNCTION "channels: [{name: x, kind: durable, from_outside: true}]\n",
+     "stead.yaml:5: channels[0].from_outside: a durable channel is not on the bus; say `http: append` to let "
+     "programs append over HTTP"},
     {CHANNELS "  - {channel: y, function: f}\n",
      AT_SUBSCRIPTION "channel: there is no channel named `y` in this manifest"},
     {CHANNELS "  - {channel: l, function: g}\n",

@@ -98,7 +98,7 @@ static void on_version_unused(struct invoke_version *version)
     CONTAINER_OF(version, struct fixture, version)->version_unused = true;
 }
 
-static int setup_partition(void **state, uint32_t index, uint32_t count)
+int setup_partition(void **state, uint32_t index, uint32_t count)
 {
     struct fixture *fx = mem_zalloc(sizeof *fx);
     struct err err = ERR_INIT;

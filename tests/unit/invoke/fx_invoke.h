@@ -43,6 +43,7 @@ struct fixture {
 };
 
 int setup(void **state);
+int setup_partition(void **state, uint32_t index, uint32_t count);
 /* A partition to which entity "x" does not belong. */
 int setup_foreign(void **state);
 int teardown(void **state);

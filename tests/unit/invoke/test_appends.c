@@ -16,22 +16,32 @@
 
 static const struct invoke_channel channels[] = {{"orders", true}, {"bills", true}, {"prices", false}};
 
-static int setup_channels(void **state)
+static int with_channels(void **state)
 {
-    if (setup(state) != 0) return -1;
     struct fixture *fx = *state;
     fx->version.channels = channels;
     fx->version.channels_count = 3;
     return 0;
 }
 
+static int setup_channels(void **state)
+{
+    return setup(state) != 0 ? -1 : with_channels(state);
+}
+
 static int setup_channels_foreign(void **state)
 {
-    if (setup_foreign(state) != 0) return -1;
-    struct fixture *fx = *state;
-    fx->version.channels = channels;
-    fx->version.channels_count = 3;
-    return 0;
+    return setup_foreign(state) != 0 ? -1 : with_channels(state);
+}
+
+static int setup_channels_first(void **state)
+{
+    return setup_partition(state, 0, 2) != 0 ? -1 : with_channels(state);
+}
+
+static int setup_channels_second(void **state)
+{
+    return setup_partition(state, 1, 2) != 0 ? -1 : with_channels(state);
 }
 
 static void effect_append(struct buf *effects, const char *channel, const char *key, const char *body)
@@ -130,7 +140,7 @@ static void a_message_for_a_channel_that_is_not_declared_or_not_durable_is_refus
     buf_fini(&effects);
 }
 
-static void a_key_of_another_partition_is_refused_and_no_key_is_at_home_everywhere(void **state)
+static void a_key_of_another_partition_is_refused(void **state)
 {
     struct fixture *fx = *state;
     struct buf effects = BUF_INIT;
@@ -138,10 +148,30 @@ static void a_key_of_another_partition_is_refused_and_no_key_is_at_home_everywhe
     effect_append(&effects, "orders", "x", "1");
     assert_int_equal(run_appends(fx, &effects, words), STATUS_FOREIGN_PARTITION);
     assert_non_null(strstr(words, "key 'x'"));
-    buf_reset(&effects);
+    assert_string_equal(messages(fx), "");
+    buf_fini(&effects);
+}
+
+static void a_message_without_a_key_is_at_home_in_partition_0(void **state)
+{
+    struct fixture *fx = *state;
+    struct buf effects = BUF_INIT;
     effect_append(&effects, "orders", "", "1");
     assert_int_equal(run_appends(fx, &effects, NULL), STATUS_OK);
     assert_string_equal(messages(fx), "orders/0+0=1 ");
+    buf_fini(&effects);
+}
+
+static void a_message_without_a_key_is_refused_in_other_partitions(void **state)
+{
+    struct fixture *fx = *state;
+    struct buf effects = BUF_INIT;
+    char words[200];
+    effect_append(&effects, "orders", "", "1");
+    assert_int_equal(run_appends(fx, &effects, words), STATUS_FOREIGN_PARTITION);
+    assert_non_null(
+        strstr(words, "without a key belongs to partition 0, the invocation runs in partition 1"));
+    assert_string_equal(messages(fx), "");
     buf_fini(&effects);
 }
 
@@ -340,9 +370,12 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             a_message_for_a_channel_that_is_not_declared_or_not_durable_is_refused, setup_channels, teardown),
-        cmocka_unit_test_setup_teardown(
-            a_key_of_another_partition_is_refused_and_no_key_is_at_home_everywhere, setup_channels_foreign,
-            teardown),
+        cmocka_unit_test_setup_teardown(a_key_of_another_partition_is_refused, setup_channels_foreign,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_message_without_a_key_is_at_home_in_partition_0,
+                                        setup_channels_first, teardown),
+        cmocka_unit_test_setup_teardown(a_message_without_a_key_is_refused_in_other_partitions,
+                                        setup_channels_second, teardown),
         cmocka_unit_test_setup_teardown(a_refused_commit_leaves_its_offset_out, setup_channels, teardown),
         cmocka_unit_test_setup_teardown(the_next_offset_follows_the_last_message_wherever_it_is,
                                         setup_channels, teardown),
