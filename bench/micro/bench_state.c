@@ -243,7 +243,7 @@ int main(int argc, char **argv)
     struct micro micro;
     micro_init(&micro, "state", argc, argv);
     open_store(&bench);
-    CHECK(stead__snapshot_open(&bench.rows, store_data_fd(bench.store), NULL) == STATUS_OK);
+    CHECK(stead__snapshot_open(&bench.rows, store_data_fd(bench.store), "/proc", NULL) == STATUS_OK);
     stead__ctx_init(&bench.ctx, bench.rows);
     bench.ctx.owner = &bench;
     prng_init(&bench.prng, 1);

@@ -443,6 +443,7 @@ static enum status open_pool(struct node *node, struct err *err)
         .zygote_program = buf_cstr(&path),
         .on_log = on_log,
         .log_ctx = node,
+        .spare_zygote = node->config->zygote_spare > 0,
         .workers_max = (uint32_t)node->config->workers_max,
     };
     enum status status =

@@ -181,16 +181,21 @@ enum status root_build(const struct sandbox_config *config, int *dir, struct err
 
 enum status root_enter(int dir, struct err *err)
 {
-    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
-    const char *step = "make the root read-only";
-    bool done =
-        syscall(SYS_mount_setattr, dir, "", AT_EMPTY_PATH | WHOLE_TREE, &attributes, sizeof attributes) == 0;
-    if (done) step = "enter the root", done = fchdir(dir) == 0;
+    const char *step = "enter the root";
+    bool done = fchdir(dir) == 0;
     /* The old root comes to lie on the new one, and is lifted off. */
     if (done) step = "pivot into the root", done = syscall(SYS_pivot_root, ".", ".") == 0;
     if (done) step = "let go of the old root", done = umount2(".", UMOUNT_DETACH) == 0;
     if (done) step = "enter the root", done = chdir("/") == 0;
+    return done ? STATUS_OK : err_errno(err, STATUS_UNSUPPORTED, errno, "%s", step);
+}
+
+enum status root_seal(int dir, struct err *err)
+{
+    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+    bool done =
+        syscall(SYS_mount_setattr, dir, "", AT_EMPTY_PATH | WHOLE_TREE, &attributes, sizeof attributes) == 0;
     int reason = errno;
     close(dir);
-    return done ? STATUS_OK : err_errno(err, STATUS_UNSUPPORTED, reason, "%s", step);
+    return done ? STATUS_OK : err_errno(err, STATUS_UNSUPPORTED, reason, "make the root read-only");
 }

@@ -3,10 +3,11 @@
 //
 // A sandbox is entered by the process itself, in steps, and cannot be left again:
 //
-//     zygote: sandbox_isolate() -> open the state -> sandbox_build_root() -> put the artifact into it
+//     zygote: sandbox_isolate() -> sandbox_build_root() -> open the state, put the artifact into the root
 //             -> sandbox_enter_zygote() -> load user code, fork workers
 //     worker: sandbox_enter_worker() -> run user code
 //
+// The first two need no knowledge of the app, unless it has mounts or the network: they may be done in advance.
 // User code runs in the zygote too (static initialisers), so all that needs no knowledge of one worker happens there,
 // once; a worker adds the rest, which is kept cheap because it is part of every cold start. Single-threaded processes
 // only. Each step says what it defends in sandbox_linux.c. sandbox_none.c is the port for systems without mechanisms.
@@ -53,7 +54,8 @@ struct sandbox_config {
 struct sandbox_place {
     pid_t parent; /* whose death must end it; in: the daemon */
     bool inside; /* in namespaces of its own */
-    int root; /* directory that becomes its root; -1: it keeps the machine's */
+    int root; /* its own one, not read-only yet; -1: it keeps the machine's */
+    int proc; /* the machine's /proc, which its own root does not have; -1: it has the machine's root */
     int broker; /* socket to its broker; -1: none */
 };
 
@@ -78,8 +80,8 @@ uint32_t sandbox_uid_of(const char *app);
  * them; without root that is UNSUPPORTED. */
 MUST_CHECK enum status sandbox_isolate(const struct sandbox_config *config, struct sandbox_place *place,
                                        struct err *err);
-/* Builds the root, outside of reach still: system libraries, and what is mounted. The owner may put files into place->root
- * until it is entered. NOT_FOUND names a mount that is not there. */
+/* Builds the root, system libraries and what is mounted, and moves there. Until the sandbox is entered the owner may put
+ * files into place->root, and see the machine's /proc by place->proc. NOT_FOUND names a mount that is not there. */
 MUST_CHECK enum status sandbox_build_root(const struct sandbox_config *config, struct sandbox_place *place,
                                           struct err *err);
 /* UNSUPPORTED names the missing mechanism, PERMISSION_DENIED. */

@@ -195,7 +195,7 @@ static enum status leave_the_machine(const struct sandbox_config *config, struct
 enum status sandbox_isolate(const struct sandbox_config *config, struct sandbox_place *place, struct err *err)
 {
     place->inside = false;
-    place->root = place->broker = -1;
+    place->root = place->proc = place->broker = -1;
     bool needed = config->profile == SANDBOX_NETWORK || config->mount_count > 0;
     if (config->profile == SANDBOX_NONE && !needed) return STATUS_OK;
     if (config->profile == SANDBOX_NONE)
@@ -233,7 +233,11 @@ enum status sandbox_isolate(const struct sandbox_config *config, struct sandbox_
 enum status sandbox_build_root(const struct sandbox_config *config, struct sandbox_place *place,
                                struct err *err)
 {
-    return place->inside ? root_build(config, &place->root, err) : STATUS_OK;
+    if (!place->inside) return STATUS_OK;
+    TRY(root_build(config, &place->root, err));
+    place->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (place->proc < 0) return err_errno(err, STATUS_UNSUPPORTED, errno, "open /proc");
+    return root_enter(place->root, err);
 }
 
 /* ---- how much it may use ---- */
@@ -429,7 +433,9 @@ enum status sandbox_enter_zygote(const struct sandbox_config *config, struct san
 {
     TRY(own_session(err));
     if (config->profile == SANDBOX_NONE) return die_with(place->parent, err);
-    if (place->root >= 0) TRY(root_enter(place->root, err));
+    if (place->proc >= 0) close(place->proc);
+    if (place->root >= 0) TRY(root_seal(place->root, err));
+    place->proc = place->root = -1;
     if (geteuid() == 0)
         TRY(become_nobody(config, err));
     else

@@ -7,7 +7,7 @@
 enum status sandbox_isolate(const struct sandbox_config *config, struct sandbox_place *place, struct err *err)
 {
     place->inside = false;
-    place->root = place->broker = -1;
+    place->root = place->proc = place->broker = -1;
     if (!config->mount_count) return STATUS_OK; /* sandbox_enter_zygote refuses what else cannot be had */
     return err_set(err, STATUS_UNSUPPORTED, "mounts: this system has no mechanism for them");
 }

@@ -251,6 +251,20 @@ void deployment_probe(struct pool_deployment *deployment, pool_on_probed_fn done
     deployment_touch(deployment);
 }
 
+/* The spare one, or one from the start: also when the spare one has died. */
+static enum status make_zygote(struct pool_deployment *deployment, const struct zygote_config *config,
+                               struct err *err)
+{
+    struct zygote *spare = zygote_fits(config) ? spare_take(&deployment->pool->spare) : NULL;
+    if (spare && zygote_claim(spare, config, &zygote_handler, deployment, err) == STATUS_OK)
+    {
+        deployment->zygote = spare;
+        return STATUS_OK;
+    }
+    zygote_close(spare);
+    return zygote_start(config, &zygote_handler, deployment, &deployment->zygote, err);
+}
+
 static enum status start_zygote(struct pool_deployment *deployment, struct err *err)
 {
     size_t count = deployment->function_count;
@@ -279,7 +293,7 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
         .sandbox = deployment->sandbox,
         .load_timeout_ms = deployment->pool->config.start_timeout_ms,
     };
-    enum status status = zygote_start(&config, &zygote_handler, deployment, &deployment->zygote, err);
+    enum status status = make_zygote(deployment, &config, err);
     free(names);
     free(memory);
     free(inside_ms);
@@ -478,6 +492,7 @@ void deployment_on_worker_ready(struct pool_deployment *deployment, struct worke
     deployment->serving++;
     deployment->failures = 0;
     deployment->zygote_proved = true;
+    spare_want(&deployment->pool->spare); /* this may have used it */
     deployment_touch(deployment);
 }
 

@@ -4,6 +4,7 @@
 
 #include "runtime/base/map.h"
 #include "runtime/worker/pool.h"
+#include "runtime/worker/spare.h"
 #include "runtime/worker/worker.h"
 
 /* What the deployments of one app share. */
@@ -22,6 +23,7 @@ struct pool {
     uint64_t worker_numbers; /* the last one given */
     uint32_t processors;
     enum policy_pressure pressure; /* at the last tick */
+    struct spare spare;
     struct pool_stats stats; /* of the deployments that are gone, and `workers` of all */
     bool stopping;
     void (*on_stopped)(void *ctx);

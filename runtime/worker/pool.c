@@ -59,6 +59,10 @@ static void look_at_memory(struct pool *pool)
                  (unsigned long long)(memory.available_bytes / MIB),
                  (unsigned long long)(memory.total_bytes / MIB));
     pool->pressure = pressure;
+    if (pressure == PRESSURE_CRITICAL)
+        spare_drop(&pool->spare);
+    else
+        spare_want(&pool->spare);
 }
 
 static void on_tick(struct loop_timer *timer, void *ctx)
@@ -95,6 +99,7 @@ enum status pool_create(struct pool **out, const struct pool_config *config, str
     list_init(&pool->deployments);
     list_init(&pool->dirty);
     list_init(&pool->answering);
+    spare_init(&pool->spare, config->loop, program, config->spare_zygote);
     loop_timer_init(&pool->tick, on_tick, pool);
     loop_on_turn(config->loop, PHASE_DISPATCH, on_dispatch, pool);
     loop_on_turn(config->loop, PHASE_WRITE, on_write, pool);
@@ -106,6 +111,8 @@ void pool_stop(struct pool *pool, void (*on_stopped)(void *ctx), void *ctx)
 {
     CHECK(!pool->stopping);
     pool->stopping = true;
+    spare_drop(&pool->spare);
+    pool->spare.enabled = false;
     pool->on_stopped = on_stopped;
     pool->stopped_ctx = ctx;
     LIST_FOREACH(link, &pool->deployments) deployment_stop(deployment_of(link));
@@ -116,6 +123,7 @@ void pool_destroy(struct pool *pool)
 {
     if (!pool) return;
     CHECK(list_empty(&pool->deployments));
+    spare_drop(&pool->spare);
     loop_timer_stop(&pool->tick);
     loop_off_turn(pool->config.loop, PHASE_WRITE, on_write, pool);
     loop_off_turn(pool->config.loop, PHASE_DISPATCH, on_dispatch, pool);
@@ -218,6 +226,7 @@ enum status pool_deployment_open(struct pool *pool, const struct pool_spec *spec
     loop_timer_init(&deployment->look_again, on_look_again, deployment);
     list_push_back(&pool->deployments, &deployment->link);
     if (deployment->workers_min) deployment_touch(deployment);
+    spare_want(&pool->spare);
     *out = deployment;
     return STATUS_OK;
 }

@@ -55,6 +55,7 @@ struct pool_config {
     void *log_ctx;
     void (*memory)(struct machine_memory *memory); /* asked once a second; NULL: machine_memory_read() */
     uint32_t start_timeout_ms; /* of zygotes (with static initialisers) and of workers; 0: 10 s */
+    bool spare_zygote; /* one process is kept ready for the next cold app */
     uint32_t workers_max; /* of the whole node, shared by its apps (fair_share.h); 0: POOL_WORKERS_MAX */
 };
 

@@ -14,15 +14,13 @@
 
 enum { HEAD_BYTES = offsetof(struct control_message, text) };
 
-enum status control_send(int socket, const struct control_message *message, const int *fds, size_t count,
-                         struct err *err)
+static enum status send_with(int socket, struct slice bytes, const int *fds, size_t count, struct err *err)
 {
-    CHECK(message->text_size <= CONTROL_TEXT_MAX && count <= CONTROL_FDS_MAX);
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
     } beside = {0};
-    struct iovec part = {.iov_base = (void *)message, .iov_len = HEAD_BYTES + message->text_size};
+    struct iovec part = {.iov_base = (void *)bytes.data, .iov_len = bytes.size};
     struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1};
     if (count)
     {
@@ -41,6 +39,13 @@ enum status control_send(int socket, const struct control_message *message, cons
     if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
         return err_set(err, STATUS_UNAVAILABLE, "the zygote has gone");
     return err_errno(err, STATUS_NO_RESOURCES, errno, "send to the zygote");
+}
+
+enum status control_send(int socket, const struct control_message *message, const int *fds, size_t count,
+                         struct err *err)
+{
+    CHECK(message->text_size <= CONTROL_TEXT_MAX && count <= CONTROL_FDS_MAX);
+    return send_with(socket, slice_make(message, HEAD_BYTES + message->text_size), fds, count, err);
 }
 
 /* Takes the descriptors out of a packet; false when there were more than we have places for. */
@@ -71,14 +76,15 @@ static bool well_formed(const struct control_message *message, size_t size)
            message->kind <= CONTROL_EXITED && message->status < STATUS_COUNT;
 }
 
-enum control_event control_receive(int socket, struct control_message *message, int fds[CONTROL_FDS_MAX])
+/* The size of the packet, 0 at the end, -1 with errno. *whole: bytes and descriptors have all found room. */
+static ssize_t receive_with(int socket, void *bytes, size_t room, int fds[CONTROL_FDS_MAX], bool *whole)
 {
     for (size_t i = 0; i < CONTROL_FDS_MAX; i++) fds[i] = -1;
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
     } beside;
-    struct iovec part = {.iov_base = message, .iov_len = sizeof *message};
+    struct iovec part = {.iov_base = bytes, .iov_len = room};
     struct msghdr packet = {
         .msg_iov = &part,
         .msg_iovlen = 1,
@@ -88,14 +94,47 @@ enum control_event control_receive(int socket, struct control_message *message, 
     ssize_t size;
     do size = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
     while (size < 0 && errno == EINTR);
-    if (size == 0 && packet.msg_controllen == 0) return CONTROL_END;
-    if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? CONTROL_NOTHING : CONTROL_END;
-    bool all_taken = take_fds(&packet, fds);
-    if (all_taken && !(packet.msg_flags & MSG_TRUNC) && well_formed(message, (size_t)size))
-        return CONTROL_MESSAGE;
+    if (size < 0 || (size == 0 && packet.msg_controllen == 0)) return size;
+    *whole = take_fds(&packet, fds) && size > 0 && !(packet.msg_flags & MSG_TRUNC);
+    return size > 0 ? size : 1; /* an empty packet with descriptors is not the end */
+}
+
+static void close_fds(int fds[CONTROL_FDS_MAX])
+{
     for (size_t i = 0; i < CONTROL_FDS_MAX; i++)
         if (fds[i] >= 0) close(fds[i]);
+}
+
+enum control_event control_receive(int socket, struct control_message *message, int fds[CONTROL_FDS_MAX])
+{
+    bool whole = false;
+    ssize_t size = receive_with(socket, message, sizeof *message, fds, &whole);
+    if (size == 0) return CONTROL_END;
+    if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? CONTROL_NOTHING : CONTROL_END;
+    if (whole && well_formed(message, (size_t)size)) return CONTROL_MESSAGE;
+    close_fds(fds);
     return CONTROL_NONSENSE;
+}
+
+enum status control_send_setup(int socket, struct slice packet, const int *fds, size_t count, struct err *err)
+{
+    CHECK(packet.size <= CONTROL_SETUP_MAX && count <= CONTROL_FDS_MAX);
+    return send_with(socket, packet, fds, count, err);
+}
+
+enum control_event control_receive_setup(int socket, struct slice *packet, int fds[CONTROL_FDS_MAX])
+{
+    char *bytes = mem_alloc(CONTROL_SETUP_MAX);
+    bool whole = false;
+    ssize_t size = receive_with(socket, bytes, CONTROL_SETUP_MAX, fds, &whole);
+    if (size > 0 && whole)
+    {
+        *packet = slice_make(bytes, (size_t)size);
+        return CONTROL_MESSAGE;
+    }
+    if (size > 0) close_fds(fds);
+    free(bytes);
+    return CONTROL_END;
 }
 
 /* ---- the first packet: a fixed head, limits for each function, then zero-terminated texts ---- */
@@ -143,6 +182,7 @@ enum status control_setup_encode(struct buf *packet, const struct control_setup 
         uint64_t limits[FUNCTION_LIMITS] = {function->memory_bytes, function->inside_ms};
         buf_append(packet, slice_make(limits, sizeof limits));
     }
+    append_text(packet, setup->app);
     append_text(packet, setup->artifact);
     for (size_t i = 0; i < setup->function_count; i++) append_text(packet, setup->functions[i].name);
     for (size_t i = 0; i < setup->env_count; i++) append_text(packet, setup->env[i]);
@@ -204,7 +244,7 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
         read.functions[i].memory_bytes = limits[0];
         read.functions[i].inside_ms = (uint32_t)limits[1];
     }
-    bool whole = (read.artifact = next_text(packet, &offset)) != NULL;
+    bool whole = (read.app = next_text(packet, &offset)) && (read.artifact = next_text(packet, &offset));
     for (size_t i = 0; whole && i < read.function_count; i++)
         whole = (read.functions[i].name = next_text(packet, &offset)) != NULL;
     for (size_t i = 0; whole && i < read.env_count; i++)

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The socket is a SOCK_SEQPACKET pair: packets are whole, the end of the other side is an empty read. The daemon sends
-// one SETUP and then SPAWNs; the zygote answers with LOADED or FAILED and then tells of its workers. The two are always
+// one SETUP, with the artifact and the state's file, and then SPAWNs; the zygote answers with LOADED or FAILED and then tells of its workers. The two are always
 // built together (the daemon starts the zygote beside it), so integers travel as they are in memory; but the zygote has
 // run user code, so the daemon checks every field.
 #pragma once
@@ -14,11 +14,11 @@
 #include "runtime/sandbox/sandbox.h"
 
 enum {
-    CONTROL_VERSION = 2,
+    CONTROL_VERSION = 3,
     CONTROL_FDS_MAX = 2,
     CONTROL_TEXT_MAX = ERR_TEXT_MAX,
     CONTROL_SETUP_MAX = 160 * 1024, /* a packet must fit the default send buffer of a unix socket (208 KiB) */
-    /* Descriptors of a zygote, as the daemon starts it. */
+    /* Descriptors of a zygote: the first as the daemon starts it, the others come with the SETUP. */
     ZYGOTE_FD_CONTROL = 3,
     ZYGOTE_FD_ARTIFACT = 4,
     ZYGOTE_FD_DATA = 5, /* missing when the app has no state */
@@ -64,6 +64,12 @@ enum control_event control_receive(int socket, struct control_message *message, 
 
 /* ---- the first packet ---- */
 
+/* As control_send, for a packet that control_setup_encode has made. */
+MUST_CHECK enum status control_send_setup(int socket, struct slice packet, const int *fds, size_t count,
+                                          struct err *err);
+/* Waits for it; `packet` is allocated and the caller's. MESSAGE or END. */
+enum control_event control_receive_setup(int socket, struct slice *packet, int fds[CONTROL_FDS_MAX]);
+
 struct control_function {
     const char *name;
     uint64_t memory_bytes;
@@ -74,6 +80,7 @@ struct control_function {
 struct control_setup {
     pid_t daemon;
     struct sandbox_config sandbox;
+    const char *app; /* for `ps` */
     const char *artifact; /* name for messages */
     struct control_function *functions;
     size_t function_count;

@@ -3,11 +3,14 @@
 //
 // One thread, no event loop library. The order of the steps is the point:
 //
-//     set-up from the daemon -> namespaces of its own
-//     open the state -> build its root -> copy the artifact           still trusted, with the daemon's rights
+//     set-up from the daemon -> namespaces and a root of its own
+//     open the state -> copy the artifact                             still trusted, with the daemon's rights
 //     enter the sandbox                                               no way back
 //     load user code                                                  its static initialisers run
 //     serve: fork a worker for each SPAWN, reap, report
+//
+// Started without the name of an app it is a spare: it makes namespaces and root, which are the same for most apps, and
+// then waits for the set-up.
 //
 // It ends when the daemon closes the control socket or dies, and its workers die with it.
 #include <errno.h>
@@ -44,6 +47,13 @@ enum {
 struct zygote_worker {
     pid_t pid; /* 0: free place */
     uint64_t number;
+};
+
+/* What it was started as. */
+struct program {
+    bool spare;
+    char *name; /* where the name of an app goes */
+    size_t name_room;
 };
 
 struct app {
@@ -253,13 +263,45 @@ static _Noreturn void serve(struct service *service)
 
 /* ---- the way there ---- */
 
-static enum status receive_setup(struct control_setup *setup, struct err *err)
+/* What comes with the set-up gets these numbers, and nothing else meanwhile. */
+static void reserve_fds(void)
 {
-    char *packet = mem_alloc(CONTROL_SETUP_MAX);
-    ssize_t size = recv(ZYGOTE_FD_CONTROL, packet, CONTROL_SETUP_MAX, 0);
-    if (size <= 0) _exit(0); /* the daemon has gone */
-    return control_setup_decode(slice_make(packet, (size_t)size), setup,
-                                err); /* borrows the packet for ever */
+    (void)dup2(STDERR_FILENO, ZYGOTE_FD_ARTIFACT); /* it may fail only for want of numbers: these are low */
+    (void)dup2(STDERR_FILENO, ZYGOTE_FD_DATA);
+}
+
+static void move_fd(int from, int to)
+{
+    if (from >= 0)
+        (void)dup2(from, to); /* as above */
+    else
+        close(to);
+    if (from >= 0) close(from);
+}
+
+static enum status receive_setup(struct control_setup *setup, bool *with_state, pid_t daemon, struct err *err)
+{
+    struct slice packet;
+    int fds[CONTROL_FDS_MAX];
+    if (control_receive_setup(ZYGOTE_FD_CONTROL, &packet, fds) != CONTROL_MESSAGE)
+        _exit(0); /* the daemon has gone */
+    move_fd(fds[0], ZYGOTE_FD_ARTIFACT);
+    move_fd(fds[1], ZYGOTE_FD_DATA);
+    *with_state = fds[1] >= 0;
+    TRY(control_setup_decode(packet, setup, err)); /* borrows the packet for ever */
+    if (setup->daemon == daemon) return STATUS_OK;
+    return err_set(err, STATUS_UNAVAILABLE, "the parent process has gone");
+}
+
+/* A spare had room for the name of its app among its arguments. */
+static void show_name(struct program *self, const char *app, bool with_state)
+{
+    const char *kind = with_state ? "state" : "stateless";
+    size_t name_size = strlen(app) + 1, kind_size = strlen(kind) + 1;
+    if (!self->spare || name_size + kind_size > self->name_room) return;
+    memset(self->name, 0, self->name_room);
+    memcpy(self->name, app, name_size);
+    memcpy(self->name + name_size, kind, kind_size);
 }
 
 /* Limits of user code count from what the process has after loading. */
@@ -302,16 +344,44 @@ static enum status cap_loading(const struct control_setup *setup, int usage_fd, 
     return sandbox_cap_memory(usage.data_bytes + SDK_DATA_BYTES + largest + LOADED_BYTES, err);
 }
 
-static enum status load(struct app *app, bool with_state, struct err *err)
+/* Into namespaces and a root of its own. */
+static enum status move_in(const struct sandbox_config *config, struct sandbox_place *place, int *usage,
+                           struct err *err)
 {
-    TRY(receive_setup(&app->setup, err));
+    TRY(sandbox_isolate(config, place, err));
+    *usage = sandbox_usage_open();
+    return sandbox_build_root(config, place, err);
+}
+
+/* Through the machine's /proc, from within a root that has none. */
+static enum status open_state(struct app *app, const struct sandbox_place *place, struct err *err)
+{
+    if (place->proc < 0) return stead__snapshot_open(&app->snapshot, ZYGOTE_FD_DATA, "/proc", err);
+    if (fchdir(place->proc) != 0) return err_errno(err, STATUS_UNSUPPORTED, errno, "enter /proc");
+    TRY(stead__snapshot_open(&app->snapshot, ZYGOTE_FD_DATA, ".", err));
+    return chdir("/") == 0 ? STATUS_OK : err_errno(err, STATUS_UNSUPPORTED, errno, "enter the root");
+}
+
+static enum status load(struct program *self, struct app *app, struct err *err)
+{
     struct control_setup *setup = &app->setup;
-    struct sandbox_place place = {.parent = setup->daemon};
-    TRY(sandbox_isolate(&setup->sandbox, &place, err));
+    pid_t daemon = getppid();
+    struct sandbox_place place = {.parent = daemon};
+    int usage = -1;
+    bool with_state;
+    if (self->spare)
+    {
+        TRY(move_in(&(struct sandbox_config){.profile = SANDBOX_STRICT}, &place, &usage, err));
+        TRY(receive_setup(setup, &with_state, daemon, err));
+        show_name(self, setup->app, with_state);
+    }
+    else
+    {
+        TRY(receive_setup(setup, &with_state, daemon, err));
+        TRY(move_in(&setup->sandbox, &place, &usage, err));
+    }
     app->broker = place.broker;
-    if (with_state) TRY(stead__snapshot_open(&app->snapshot, ZYGOTE_FD_DATA, err));
-    int usage = sandbox_usage_open();
-    TRY(sandbox_build_root(&setup->sandbox, &place, err));
+    if (with_state) TRY(open_state(app, &place, err));
     int copy = -1;
     TRY(loader_copy(ZYGOTE_FD_ARTIFACT, setup->artifact, place.root, &copy, err));
     TRY(cap_loading(setup, usage, err));
@@ -355,18 +425,22 @@ const char *__asan_default_options(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    if (argc != 2 && argc != 3)
     {
         fputs("stead-zygote is started by steadd; it is of no use by itself\n", stderr);
         return 2;
     }
-    bool with_state = strcmp(argv[2], "state") == 0; /* argv[1] is the app, for `ps` */
-    sandbox_close_from(with_state ? ZYGOTE_FD_DATA + 1 : ZYGOTE_FD_DATA);
+    /* The arguments are for `ps`: the app, and whether it has state; of a spare one, which has room for these. */
+    struct program self = {.spare = argc == 2, .name = argv[1], .name_room = strlen(argv[1]) + 1};
+    /* Symbols were bound at the start: else each worker would look up and write the same ones again. */
+    unsetenv("LD_BIND_NOW");
+    sandbox_close_from(ZYGOTE_FD_CONTROL + 1);
+    reserve_fds();
     setvbuf(stdout, NULL, _IOLBF, 0); /* a crash must not eat the lines before it */
 
     struct service *service = mem_zalloc(sizeof *service);
     struct err err = ERR_INIT;
-    enum status status = load(&service->app, with_state, &err);
+    enum status status = load(&self, &service->app, &err);
     if (status == STATUS_OK) status = prepare_service(service, &err);
     if (status != STATUS_OK)
     {

@@ -137,6 +137,11 @@ enum status output_open(struct loop *loop, output_on_line_fn on_line, void *ctx,
     return STATUS_OK;
 }
 
+void output_listen(struct output *output, bool listen)
+{
+    loop_watch_set(output->watch, listen ? LOOP_READABLE : 0);
+}
+
 void output_drain(struct output *output)
 {
     for (int i = 0; i < DRAIN_READS_MAX; i++)

@@ -34,6 +34,8 @@ typedef void (*output_on_line_fn)(void *ctx, struct slice line);
 /* Makes the pipe; `writer` is the end for the process, the caller closes it. NO_RESOURCES. */
 MUST_CHECK enum status output_open(struct loop *loop, output_on_line_fn on_line, void *ctx,
                                    struct output **output, int *writer, struct err *err);
+/* Whether it is read now: at first it is. */
+void output_listen(struct output *output, bool listen);
 /* Hands out what the pipe holds now, an unfinished line, too: when its process is dead. */
 void output_drain(struct output *output);
 uint64_t output_dropped_bytes(const struct output *output);

@@ -10,6 +10,11 @@
 //     zygote_spawn(zygote, 7, link_fd, output_fd)   on_spawned(7, pidfd) ... on_exited(7, how)
 //     zygote_close(zygote)                          killed with all its workers; no callback after this
 //
+// What takes longest until then is the same for most apps, and may be done before it is known for which one:
+//
+//     zygote_prepare(loop, program, &spare, &err)
+//     zygote_claim(spare, &config, &handler, self, &err)      from here on as if zygote_start had made it
+//
 // Loop thread only. No callback runs inside of a call of the owner.
 #pragma once
 
@@ -65,6 +70,16 @@ struct zygote_handler {
 /* `handler` is static; `config` and what it points to are borrowed for the call. NO_RESOURCES, NOT_FOUND, IO, ... */
 MUST_CHECK enum status zygote_start(const struct zygote_config *config, const struct zygote_handler *handler,
                                     void *ctx, struct zygote **zygote, struct err *err);
+/* Starts a process that goes as far as it can without its app. It says nothing and waits. NO_RESOURCES, ... */
+MUST_CHECK enum status zygote_prepare(struct loop *loop, const char *program, struct zygote **spare,
+                                      struct err *err);
+/* Whether a spare one has died meanwhile. */
+bool zygote_is_dead(const struct zygote *spare);
+/* Whether a spare one can become the zygote of this: of profile `strict`, without mounts. */
+bool zygote_fits(const struct zygote_config *config);
+/* As zygote_start. After a failure the spare one is of no use any more: UNAVAILABLE, it has died. */
+MUST_CHECK enum status zygote_claim(struct zygote *spare, const struct zygote_config *config,
+                                    const struct zygote_handler *handler, void *ctx, struct err *err);
 /* Asks for a worker; `number` is the owner's name for it and not in use. Both descriptors stay the caller's. After a
  * success exactly one of on_spawned and on_spawn_failed follows, unless on_gone comes. NO_RESOURCES. */
 MUST_CHECK enum status zygote_spawn(struct zygote *zygote, uint64_t number, int link_fd, int output_fd,

@@ -21,7 +21,7 @@ enum { END_MS = 1000 }; /* for a zygote to end after the end of its control sock
 
 struct zygote {
     struct loop *loop;
-    const struct zygote_handler *handler;
+    const struct zygote_handler *handler; /* NULL: it is a spare one */
     void *ctx;
     struct child *child;
     int control;
@@ -31,6 +31,7 @@ struct zygote {
     char *artifact; /* its name, for messages */
     uint32_t load_timeout_ms;
     bool loaded;
+    bool dead; /* before it was claimed */
     bool cut_off; /* its end of the control socket is closed */
     bool failed; /* `failure` has words, the process is being killed */
     struct err failure;
@@ -66,6 +67,11 @@ static void receive_all(struct zygote *zygote);
 static void on_exit_of_process(void *ctx, int code, int signal)
 {
     struct zygote *zygote = ctx;
+    if (!zygote->handler)
+    {
+        zygote->dead = true;
+        return;
+    }
     output_drain(zygote->output);
     receive_all(zygote); /* its last words may still be under way */
     loop_watch_set(zygote->watch, 0);
@@ -231,11 +237,12 @@ static void on_line(void *ctx, struct slice line)
 
 /* ---- the beginning ---- */
 
-static enum status send_setup(struct zygote *zygote, const struct zygote_config *config, struct err *err)
+static enum status encode_setup(const struct zygote_config *config, struct buf *packet, struct err *err)
 {
     struct control_setup setup = {
         .daemon = getpid(),
         .sandbox = config->sandbox,
+        .app = config->app,
         .artifact = config->artifact_name,
         .functions = mem_zalloc((config->function_count + 1) * sizeof *setup.functions),
         .function_count = config->function_count,
@@ -246,69 +253,118 @@ static enum status send_setup(struct zygote *zygote, const struct zygote_config 
     for (size_t i = 0; i < config->function_count; i++)
         setup.functions[i] = (struct control_function){config->functions[i], config->memory_bytes[i],
                                                        config->inside_ms ? config->inside_ms[i] : 0};
-    struct buf packet = BUF_INIT;
-    enum status status = control_setup_encode(&packet, &setup, err);
-    if (status == STATUS_OK && send(zygote->control, packet.data, packet.size, MSG_NOSIGNAL) < 0)
-        status = err_errno(err, STATUS_NO_RESOURCES, errno, "send the set-up to the zygote");
-    buf_fini(&packet);
+    enum status status = control_setup_encode(packet, &setup, err);
     free(setup.functions);
     return status;
 }
 
-static enum status start_process(struct zygote *zygote, const struct zygote_config *config, int control,
-                                 int output, struct err *err)
+static enum status send_setup(struct zygote *zygote, const struct zygote_config *config, struct err *err)
 {
     int artifact = open(config->artifact, O_RDONLY | O_CLOEXEC);
     if (artifact < 0) return err_errno(err, STATUS_ARTIFACT_INVALID, errno, "open %s", config->artifact);
-    char *argv[] = {(char *)config->program, (char *)config->app,
-                    config->data_fd >= 0 ? "state" : "stateless", NULL};
+    int fds[] = {artifact, config->data_fd};
+    struct buf packet = BUF_INIT;
+    enum status status = encode_setup(config, &packet, err);
+    if (status == STATUS_OK)
+        status =
+            control_send_setup(zygote->control, buf_view(&packet), fds, config->data_fd >= 0 ? 2 : 1, err);
+    buf_fini(&packet);
+    close(artifact);
+    return status;
+}
+
+static enum status start_process(struct zygote *zygote, const char *program, const char *app,
+                                 const char *state, int control, int output, struct err *err)
+{
+    char *argv[] = {(char *)program, (char *)app, (char *)state, NULL};
     /* Nothing of the daemon's environment, where secrets may be; a fixed one, the same on each machine. */
-    char *envp[] = {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL};
+    char *envp[] = {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "LD_BIND_NOW=1", NULL};
     struct child_config child = {
-        .program = config->program,
+        .program = program,
         .argv = argv,
         .envp = envp,
         .dir = "/",
-        .fds = {-1, output, output, control, artifact, config->data_fd},
-        .fd_count = config->data_fd >= 0 ? ZYGOTE_FD_DATA + 1 : ZYGOTE_FD_ARTIFACT + 1,
+        .fds = {-1, output, output, control},
+        .fd_count = ZYGOTE_FD_CONTROL + 1,
     };
-    enum status status = child_start(zygote->loop, &child, on_exit_of_process, zygote, &zygote->child, err);
-    close(artifact);
+    return child_start(zygote->loop, &child, on_exit_of_process, zygote, &zygote->child, err);
+}
+
+/* A process that waits for its set-up; nobody listens to it. */
+static enum status start(struct loop *loop, const char *program, const char *app, const char *state,
+                         struct zygote **out, struct err *err)
+{
+    struct zygote *zygote = mem_zalloc(sizeof *zygote);
+    zygote->loop = loop;
+    zygote->control = -1;
+    loop_timer_init(&zygote->timer, on_timer, zygote);
+
+    int ends[2] = {-1, -1}, writer = -1;
+    enum status status = output_open(loop, on_line, zygote, &zygote->output, &writer, err);
+    if (status == STATUS_OK) output_listen(zygote->output, false);
+    if (status == STATUS_OK && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        status = err_errno(err, STATUS_NO_RESOURCES, errno, "make a socket pair");
+    zygote->control = ends[0];
+    if (status == STATUS_OK)
+        status = loop_watch_open(loop, zygote->control, on_control, zygote, &zygote->watch, err);
+    if (status == STATUS_OK) status = start_process(zygote, program, app, state, ends[1], writer, err);
+    if (ends[1] >= 0) close(ends[1]);
+    if (writer >= 0) close(writer);
+    if (status == STATUS_OK)
+        *out = zygote;
+    else
+        zygote_close(zygote);
     return status;
+}
+
+enum status zygote_prepare(struct loop *loop, const char *program, struct zygote **spare, struct err *err)
+{
+    /* Room for the longest name of an app. */
+    char name[BOUND_NAME_BYTES_MAX + sizeof "stateless"];
+    memset(name, '-', sizeof name - 1);
+    memcpy(name, "spare", strlen("spare"));
+    name[sizeof name - 1] = 0;
+    return start(loop, program, name, NULL, spare, err);
+}
+
+bool zygote_is_dead(const struct zygote *zygote)
+{
+    return zygote->dead;
+}
+
+bool zygote_fits(const struct zygote_config *config)
+{
+    return config->sandbox.profile == SANDBOX_STRICT && config->sandbox.mount_count == 0;
+}
+
+enum status zygote_claim(struct zygote *zygote, const struct zygote_config *config,
+                         const struct zygote_handler *handler, void *ctx, struct err *err)
+{
+    CHECK(!zygote->handler);
+    if (zygote->dead) return err_set(err, STATUS_UNAVAILABLE, "the zygote has gone");
+    TRY(send_setup(zygote, config, err));
+    zygote->handler = handler;
+    zygote->ctx = ctx;
+    zygote->artifact = mem_strdup(config->artifact_name);
+    zygote->load_timeout_ms = config->load_timeout_ms;
+    output_listen(zygote->output, true);
+    loop_watch_set(zygote->watch, LOOP_READABLE);
+    loop_timer_start(zygote->loop, &zygote->timer, config->load_timeout_ms, 0);
+    return STATUS_OK;
 }
 
 enum status zygote_start(const struct zygote_config *config, const struct zygote_handler *handler, void *ctx,
                          struct zygote **out, struct err *err)
 {
-    struct zygote *zygote = mem_zalloc(sizeof *zygote);
-    zygote->loop = config->loop;
-    zygote->handler = handler;
-    zygote->ctx = ctx;
-    zygote->artifact = mem_strdup(config->artifact_name);
-    zygote->load_timeout_ms = config->load_timeout_ms;
-    zygote->control = -1;
-    loop_timer_init(&zygote->timer, on_timer, zygote);
-
-    int ends[2] = {-1, -1}, writer = -1;
-    enum status status = output_open(config->loop, on_line, zygote, &zygote->output, &writer, err);
-    if (status == STATUS_OK && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-        status = err_errno(err, STATUS_NO_RESOURCES, errno, "make a socket pair");
-    zygote->control = ends[0];
+    struct zygote *zygote;
+    TRY(start(config->loop, config->program, config->app, config->data_fd >= 0 ? "state" : "stateless",
+              &zygote, err));
+    enum status status = zygote_claim(zygote, config, handler, ctx, err);
     if (status == STATUS_OK)
-        status = loop_watch_open(config->loop, zygote->control, on_control, zygote, &zygote->watch, err);
-    if (status == STATUS_OK) status = send_setup(zygote, config, err);
-    if (status == STATUS_OK) status = start_process(zygote, config, ends[1], writer, err);
-    if (ends[1] >= 0) close(ends[1]);
-    if (writer >= 0) close(writer);
-    if (status != STATUS_OK)
-    {
+        *out = zygote;
+    else
         zygote_close(zygote);
-        return status;
-    }
-    loop_watch_set(zygote->watch, LOOP_READABLE);
-    loop_timer_start(config->loop, &zygote->timer, config->load_timeout_ms, 0);
-    *out = zygote;
-    return STATUS_OK;
+    return status;
 }
 
 enum status zygote_spawn(struct zygote *zygote, uint64_t number, int link_fd, int output_fd, struct err *err)

@@ -54,12 +54,14 @@ struct mappings {
     int count;
 };
 
-static enum status list_mappings(int fd, struct mappings *mappings, struct err *err)
+static enum status list_mappings(int fd, const char *proc, struct mappings *mappings, struct err *err)
 {
     struct stat file;
     if (fstat(fd, &file) < 0) return err_errno(err, STATUS_STORE_IO, errno, "data file");
-    FILE *maps = fopen("/proc/self/maps", "re");
-    if (!maps) return err_errno(err, STATUS_UNSUPPORTED, errno, "/proc/self/maps");
+    char path[64];
+    snprintf(path, sizeof path, "%s/self/maps", proc);
+    FILE *maps = fopen(path, "re");
+    if (!maps) return err_errno(err, STATUS_UNSUPPORTED, errno, "%s", path);
     char line[4096 + 128];
     mappings->count = 0;
     while (fgets(line, sizeof line, maps) && mappings->count < MAPPINGS_MAX)
@@ -80,10 +82,11 @@ static bool has_mapping(const struct mappings *mappings, uint64_t begin)
 }
 
 /* LMDB does not tell where its mapping is. It is the one that was not there before. */
-static enum status find_mapping(int fd, const struct mappings *before, uint8_t **mapping, struct err *err)
+static enum status find_mapping(int fd, const char *proc, const struct mappings *before, uint8_t **mapping,
+                                struct err *err)
 {
     struct mappings now;
-    TRY(list_mappings(fd, &now, err));
+    TRY(list_mappings(fd, proc, &now, err));
     for (int i = 0; i < now.count; i++)
     {
         if (has_mapping(before, now.begin[i])) continue;
@@ -110,10 +113,10 @@ static enum status hide_meta_pages(struct stead__snapshot *snapshot, struct err 
     return STATUS_OK;
 }
 
-static enum status open_env(struct stead__snapshot *snapshot, int fd, struct err *err)
+static enum status open_env(struct stead__snapshot *snapshot, int fd, const char *proc, struct err *err)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    snprintf(path, sizeof path, "%s/self/fd/%d", proc, fd);
     int code = mdb_env_create(&snapshot->env);
     if (code != 0) return lmdb_failed(err, code, "create environment");
     code = mdb_env_open(snapshot->env, path, MDB_RDONLY | MDB_NOLOCK | MDB_NOSUBDIR, 0600);
@@ -129,13 +132,13 @@ static enum status open_env(struct stead__snapshot *snapshot, int fd, struct err
     return code == 0 ? STATUS_OK : lmdb_failed(err, code, "open the rows");
 }
 
-enum status stead__snapshot_open(struct stead__snapshot **out, int fd, struct err *err)
+enum status stead__snapshot_open(struct stead__snapshot **out, int fd, const char *proc, struct err *err)
 {
     struct stead__snapshot *snapshot = mem_zalloc(sizeof *snapshot);
     struct mappings before;
-    enum status status = list_mappings(fd, &before, err);
-    if (status == STATUS_OK) status = open_env(snapshot, fd, err);
-    if (status == STATUS_OK) status = find_mapping(fd, &before, &snapshot->meta_pages, err);
+    enum status status = list_mappings(fd, proc, &before, err);
+    if (status == STATUS_OK) status = open_env(snapshot, fd, proc, err);
+    if (status == STATUS_OK) status = find_mapping(fd, proc, &before, &snapshot->meta_pages, err);
     if (status == STATUS_OK) status = hide_meta_pages(snapshot, err);
     if (status != STATUS_OK)
     {

@@ -4,7 +4,7 @@
 // Opened once in the zygote, before it gives up /proc and before it forks; used in each worker for
 // itself:
 //
-//     stead__snapshot_open(&snapshot, fd, &err)                  zygote; fd is store_data_fd()
+//     stead__snapshot_open(&snapshot, fd, "/proc", &err)         zygote; fd is store_data_fd()
 //     fork
 //     stead__snapshot_install(snapshot, meta, txn, &err)         worker, for each invocation that names another snapshot
 //     stead__snapshot_get(...), stead__cursor_...                zero copy: values point into the shared mapping
@@ -27,7 +27,8 @@ struct stead__cursor;
 
 /* `fd` is the data file, opened for reading; it stays the caller's and may be closed afterwards.
  * STORE_IO, STORE_CORRUPT, UNSUPPORTED. */
-MUST_CHECK enum status stead__snapshot_open(struct stead__snapshot **snapshot, int fd, struct err *err);
+MUST_CHECK enum status stead__snapshot_open(struct stead__snapshot **snapshot, int fd, const char *proc,
+                                            struct err *err);
 void stead__snapshot_close(struct stead__snapshot *snapshot);
 
 /* All reads from now on see the snapshot of this meta, whose transaction number is `txn`. Cursors and

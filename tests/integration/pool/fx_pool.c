@@ -15,6 +15,7 @@
 const char *const fx_faults[] = {"ok",      "pid",      "fails",     "segv",           "aborts", "exits",
                                  "spins",   "stubborn", "eats",      "floods",         "says",   "env",
                                  "escapes", "lies",     "logs_much", "logs_and_spins", "naps",   NULL};
+bool fx_spare;
 static uint64_t runs_finished;
 
 static void on_log(void *ctx, const struct pool_log *line)
@@ -47,6 +48,7 @@ static void open_spec(struct fx_pool *fx, const char *path, const char *const *f
         .log_ctx = fx,
         .start_timeout_ms = 1000,
         .memory = read_memory,
+        .spare_zygote = fx_spare,
     };
     if (pool_create(&fx->pool, &config, &err) != STATUS_OK) fail_msg("%s", err_text(&err));
 

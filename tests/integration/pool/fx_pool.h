@@ -20,6 +20,8 @@ extern const char *const fx_faults[];
 
 /* What the pools of this test are told of the machine. */
 extern struct machine_memory fx_memory;
+/* Whether the next pool keeps a zygote ready. */
+extern bool fx_spare;
 
 struct fx_pool {
     struct loop *loop;

@@ -124,7 +124,7 @@ static _Noreturn void reader_main(const char *data_file, int link)
     int fd = open(data_file, O_RDONLY | O_CLOEXEC);
     struct stead__snapshot *snapshot;
     struct err err = ERR_INIT;
-    if (fd < 0 || stead__snapshot_open(&snapshot, fd, &err) != STATUS_OK)
+    if (fd < 0 || stead__snapshot_open(&snapshot, fd, "/proc", &err) != STATUS_OK)
     {
         fprintf(stderr, "reader: %s\n", err_text(&err));
         _exit(2);

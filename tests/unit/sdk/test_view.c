@@ -81,7 +81,7 @@ static int set_up(void **state)
     struct world *world = calloc(1, sizeof *world);
     fx_store_open(&world->store);
     struct err err = ERR_INIT;
-    if (stead__snapshot_open(&world->snapshot, store_data_fd(world->store.store), &err) != STATUS_OK)
+    if (stead__snapshot_open(&world->snapshot, store_data_fd(world->store.store), "/proc", &err) != STATUS_OK)
         fail_msg("%s", err_text(&err));
     install(world);
     stead__view_init(&world->view, &world->arena, world->snapshot);

@@ -245,7 +245,7 @@ static int set_up(void **state)
 {
     struct daemon_side *side = calloc(1, sizeof *side);
     fx_store_open(&side->store);
-    assert_int_equal(stead__snapshot_open(&side->snapshot, store_data_fd(side->store.store), NULL),
+    assert_int_equal(stead__snapshot_open(&side->snapshot, store_data_fd(side->store.store), "/proc", NULL),
                      STATUS_OK);
     side->invoke =
         (struct wire_invoke){.ident = SLICE("01ID"), .timeout_ms = 1000, .attempt = 1, .entity = SLICE("e")};

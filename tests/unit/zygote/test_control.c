@@ -155,6 +155,7 @@ static void a_setup_survives_the_packet(void **state)
                     .mount_count = 2,
                     .allow = (const char *const[]){"db:5432"},
                     .allow_count = 1},
+        .app = "bank",
         .artifact = "bank.so",
         .functions = functions,
         .function_count = 2,
@@ -169,6 +170,7 @@ static void a_setup_survives_the_packet(void **state)
     assert_int_equal(got.daemon, 4711);
     assert_int_equal(got.sandbox.profile, SANDBOX_NETWORK);
     assert_int_equal(got.sandbox.uid, 5);
+    assert_string_equal(got.app, "bank");
     assert_string_equal(got.artifact, "bank.so");
     assert_int_equal(got.function_count, 2);
     assert_string_equal(got.functions[1].name, "two");
@@ -194,6 +196,32 @@ static void a_setup_survives_the_packet(void **state)
     buf_fini(&packet);
 }
 
+static void a_setup_brings_its_descriptors(void **state)
+{
+    (void)state;
+    int pipe_ends[2], fds[CONTROL_FDS_MAX];
+    assert_int_equal(pipe(pipe_ends), 0);
+    struct err err = ERR_INIT;
+    struct slice packet;
+    assert_int_equal(control_send_setup(ends[0], SLICE("first"), pipe_ends, 2, &err), STATUS_OK);
+    assert_int_equal(control_send_setup(ends[0], SLICE("second"), pipe_ends, 1, &err), STATUS_OK);
+    assert_int_equal(control_receive_setup(ends[1], &packet, fds), CONTROL_MESSAGE);
+    assert_int_equal(packet.size, 5);
+    assert_memory_equal(packet.data, "first", 5);
+    assert_true(same_file(fds[0], pipe_ends[0]) && same_file(fds[1], pipe_ends[1]));
+    free((void *)packet.data);
+    close(fds[0]);
+    close(fds[1]);
+    assert_int_equal(control_receive_setup(ends[1], &packet, fds), CONTROL_MESSAGE);
+    assert_true(same_file(fds[0], pipe_ends[0]) && fds[1] == -1);
+    free((void *)packet.data);
+    close(fds[0]);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    shutdown(ends[0], SHUT_WR);
+    assert_int_equal(control_receive_setup(ends[1], &packet, fds), CONTROL_END);
+}
+
 static void a_setup_that_does_not_fit_a_packet_is_refused(void **state)
 {
     (void)state;
@@ -201,7 +229,7 @@ static void a_setup_that_does_not_fit_a_packet_is_refused(void **state)
     memset(value, 'x', CONTROL_SETUP_MAX);
     value[CONTROL_SETUP_MAX] = 0;
     const char *env[] = {value};
-    struct control_setup setup = {.artifact = "a", .env = env, .env_count = 1};
+    struct control_setup setup = {.app = "a", .artifact = "a", .env = env, .env_count = 1};
     struct buf packet = BUF_INIT;
     struct err err = ERR_INIT;
     assert_int_equal(control_setup_encode(&packet, &setup, &err), STATUS_INVALID_ARGUMENT);
@@ -220,6 +248,7 @@ int main(void)
         CONTROL_TEST(descriptors_beyond_the_limit_do_not_leak),
         CONTROL_TEST(the_other_sides_end_is_told),
         CONTROL_TEST(a_setup_survives_the_packet),
+        CONTROL_TEST(a_setup_brings_its_descriptors),
         CONTROL_TEST(a_setup_that_does_not_fit_a_packet_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
