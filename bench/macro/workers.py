@@ -98,9 +98,12 @@ def memory_kib(pid, field="Pss"):
 
 
 def leaves(pid):
-    """The processes below this one that have none below themselves: workers, whatever stands between."""
+    """The processes below this one that have none below themselves: workers, whatever stands between. The spare zygote has
+    none, too, but is of no app."""
     below = children(pid)
-    return [leaf for child in below for leaf in leaves(child)] if below else [pid]
+    if below:
+        return [leaf for child in below for leaf in leaves(child)]
+    return [] if b"\0spare---" in Path(f"/proc/{pid}/cmdline").read_bytes() else [pid]
 
 
 def children(pid):

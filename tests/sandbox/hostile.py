@@ -51,7 +51,7 @@ def hostile_app(directory, name, flags=(), **fields):
     limits = {"timeout_ms": TIMEOUTS_MS.get(name, 5000), "memory_mb": MEMORY_MB} | fields
     functions = [{"name": function} | limits for function in functions_of(name)]
     for function in functions:
-        if function["name"].startswith(("grabs_", "believes_")):  # end by another limit, however slow the machine is
+        if function["name"].startswith(("grabs_", "believes_", "replies_more_")):  # end by another limit, however slow the machine is
             function["timeout_ms"] = 20000
     return make_app(Path(directory) / name, name, FN / f"{name}.c", functions, flags=FLAGS + tuple(flags))
 
