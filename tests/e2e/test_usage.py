@@ -62,7 +62,7 @@ class Usage(Case):
             self.assertIn(word, table)
 
     def test_metrics_tell_what_the_node_has_done(self):
-        node = self.deployed(["add"])
+        node = self.deployed([{"name": "add", "pool": "{ max: 1 }"}])
         for _ in range(3):
             self.assert_ok(node.post("/tiny/add/x"))
         self.assertEqual(404, node.post("/tiny/none").status)
