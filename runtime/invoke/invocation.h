@@ -80,6 +80,8 @@ struct invocation {
     struct call *call; /* by which another one made it; NULL: none did */
     struct list calls; /* that its run waits for */
     uint32_t calls_made; /* by the present run */
+    uint64_t calls_inside; /* and those that its worker ran itself, as it told at the end */
+    uint64_t published; /* at once, by all of its runs */
     bool streamed; /* pieces of its reply have left: it is not run again */
     struct held_piece *held_piece; /* the first one, while it must not go yet */
     bool asked; /* the present run has asked a port for something */

@@ -380,6 +380,7 @@ static void invocation_send(struct invocation *invocation)
         .done = on_run_done,
     };
     invocation->calls_made = 0;
+    invocation->calls_inside = 0;
     slots_take(invocation);
     pool_submit(invocation->version->deployment, &invocation->run);
 }
@@ -454,6 +455,7 @@ static void meter_called(struct invocation *invocation, struct slice called)
         for (int i = 7; i >= 0; i--) us = us << 8 | ((const uint8_t *)one.key.data)[i];
         struct meter_sums usage = {{0}};
         usage.of[METER_invocations] = one.number < UINT32_MAX ? one.number : UINT32_MAX;
+        invocation->calls_inside += usage.of[METER_invocations];
         usage.of[METER_wall_us] = us < UINT32_MAX ? us : UINT32_MAX;
         usage.of[METER_cpu_us] = usage.of[METER_wall_us];
         metering_add(invocation->partition->metering, slice_cstr(function->name), &usage);
@@ -473,8 +475,19 @@ static void meter_run(struct invocation *invocation, const struct wire_result *r
     metering_add(invocation->partition->metering, function_name(invocation), &usage);
 }
 
-/* What the outcome adds. */
-static void meter_outcome(struct invocation *invocation, struct slice writes)
+static uint64_t count_effects(struct slice effects)
+{
+    struct wire_effect one;
+    bool found;
+    uint64_t count = 0;
+    for (size_t offset = 0; wire_effect_next(effects, &offset, &one, &found, NULL) == STATUS_OK && found;)
+        count++;
+    return count;
+}
+
+/* What the outcome adds: calls of the run that counts and its effects, when they are kept; what it published at once has
+ * left in each of its runs. */
+static void meter_outcome(struct invocation *invocation, struct slice writes, struct slice effects)
 {
     struct meter_sums *usage = &invocation->outcome_usage;
     *usage = (struct meter_sums){{0}};
@@ -482,6 +495,8 @@ static void meter_outcome(struct invocation *invocation, struct slice writes)
     usage->of[METER_cold] = invocation->cold;
     usage->of[METER_failures] = invocation->status != STATUS_OK;
     usage->of[METER_bytes_written] = writes.size;
+    usage->of[METER_messages] =
+        invocation->calls_made + invocation->calls_inside + invocation->published + count_effects(effects);
     struct write_entry entry;
     for (size_t offset = 0; write_set_next(writes, &offset, &entry);) usage->of[METER_rows_written]++;
     metering_add(invocation->partition->metering, function_name(invocation), usage);
@@ -529,7 +544,7 @@ static void invocation_commit(struct invocation *invocation)
     struct slice settle = ok ? invocation->request.settle : SLICE_EMPTY;
     bool acts_on_reads = writes.size > 0 || sends.size > 0 || appends.size > 0;
     bool pure_read = !acts_on_reads && outcome.size == 0 && settle.size == 0;
-    meter_outcome(invocation, writes);
+    meter_outcome(invocation, writes, ok ? invocation->result.effects : SLICE_EMPTY);
     if (invocation->first && pure_read)
     {
         /* It saw one exact snapshot and changes nothing: it stands where that snapshot stands. */
@@ -620,7 +635,7 @@ static void run_over(struct invocation *invocation, enum status status, const st
         invocation->err = *err;
     }
     invocation->status = status;
-    meter_outcome(invocation, SLICE_EMPTY);
+    meter_outcome(invocation, SLICE_EMPTY, SLICE_EMPTY);
     if (invocation->lane) lane_break(invocation->lane);
     lane_leave(invocation);
     invocation_over(invocation, status);
@@ -643,6 +658,7 @@ static void on_ask(struct pool_run *run, const struct wire_ask *ask)
         return;
     }
     invocation->asked = ports->ask != NULL;
+    invocation->published += ask->kind == WIRE_ASK_PUBLISH;
     if (ports->ask)
         ports->ask(ports->ctx, invocation, ask);
     else if (ask->kind != WIRE_ASK_PUBLISH)

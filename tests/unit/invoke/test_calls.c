@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/invoke/metering.h"
 #include "statestore/kv/keyspace.h"
 #include "tests/unit/invoke/fx_invoke.h"
 
@@ -114,6 +115,61 @@ static void a_caller_that_runs_again_does_not_run_what_it_called_again(void **st
     until_answered(fx, &a);
     assert_int_equal(a.status, STATUS_OK);
     assert_row(fx, "n", "4");
+}
+
+static void sum_usage(void *ctx, struct slice function, uint32_t day, const struct meter_sums *sums)
+{
+    (void)function; /* there is one */
+    (void)day; /* all of them */
+    meter_add(ctx, sums);
+}
+
+/* Of each thing that leaves another number, and the run is repeated. */
+static void calls_and_messages_of_the_run_that_counts_are_metered(void **state)
+{
+    struct fixture *fx = *state;
+    struct caller a, rival;
+    start(fx, &a, "");
+    struct pool_run *caller = taken();
+    struct buf leaves = BUF_INIT, inside = BUF_INIT;
+    static const uint8_t us[8] = {7};
+    wire_effect_encode(&inside, &(struct wire_effect){.kind = WIRE_EFFECT_CALLED,
+                                                      .name = SLICE("add"),
+                                                      .key = {us, sizeof us},
+                                                      .number = 100});
+    for (int i = 0; i < 10; i++)
+        wire_effect_encode(&leaves, &(struct wire_effect){.kind = WIRE_EFFECT_PUSH, .key = SLICE("x")});
+    for (int run = 1; run <= 2; run++)
+    {
+        call(caller, 1, "", "same");
+        /* At once: it has left, whatever becomes of the run. */
+        caller->ask(caller, &(struct wire_ask){.kind = WIRE_ASK_PUBLISH, .name = SLICE("news")});
+        if (run == 1)
+        {
+            end_with(taken(), "1", ""); /* writes what the caller has read, too */
+            (void)fx_answer(fx); /* as above */
+            start(fx, &rival, "");
+            end_with(taken(), "2", "");
+            until_answered(fx, &rival);
+        }
+        else
+            (void)fx_answer(fx); /* remembered */
+        struct effects e;
+        struct wire_result *result = effects(&e, "n", "3", "");
+        result->effects = buf_view(&leaves);
+        if (run == 2) result->called = buf_view(&inside);
+        end(caller, STATUS_OK, result);
+        effects_fini(&e);
+        if (run == 1) caller = next_run(fx);
+    }
+    until_answered(fx, &a);
+    struct meter_sums all = {{0}};
+    assert_int_equal(metering_scan(invoke_partition_metering(fx->partition), sum_usage, &all, NULL),
+                     STATUS_OK);
+    assert_int_equal(all.of[METER_conflicts], 1);
+    assert_int_equal(all.of[METER_messages], 1 + 2 + 10 + 100);
+    buf_fini(&leaves);
+    buf_fini(&inside);
 }
 
 static void a_repeated_call_with_another_payload_is_refused(void **state)
@@ -347,6 +403,7 @@ int main(void)
         PROMISE(a_failure_of_what_was_called_is_its_answer),
         PROMISE(a_function_that_there_is_not_is_named),
         PROMISE(a_caller_that_runs_again_does_not_run_what_it_called_again),
+        PROMISE(calls_and_messages_of_the_run_that_counts_are_metered),
         PROMISE(a_repeated_call_with_another_payload_is_refused),
         PROMISE(a_repeated_request_gets_the_replies_of_its_first_calls),
         PROMISE(several_calls_are_answered_each_with_its_number),
