@@ -18,7 +18,7 @@ struct stead__habit {
     stead__handler_fn handler;
     bool acts; /* it does more than reading */
     bool known;
-    uint64_t last_ns;
+    uint64_t mean_ns; /* moving, and a run that was interrupted counts little */
     /* In the present run of the outermost. */
     char name[BOUND_NAME_BYTES_MAX + 1];
     uint64_t runs, runs_us;
@@ -124,9 +124,19 @@ bool stead__inside_worth(struct stead_ctx *ctx, const struct stead_call *calls, 
     {
         const struct stead__habit *habit = may_run(ctx, calls[i].function);
         if (!habit || (count > 1 && !habit->known)) return false;
-        together_ns += habit->last_ns;
+        together_ns += habit->mean_ns;
     }
     return count == 1 || together_ns < WORTH_NS;
+}
+
+/* One run that lost its processor must not send the next hundred through the node. */
+static void habit_time(struct stead__habit *habit, uint64_t ns)
+{
+    if (!habit->known || ns < habit->mean_ns)
+        habit->mean_ns = ns;
+    else
+        habit->mean_ns += ((ns < 4 * habit->mean_ns ? ns : 4 * habit->mean_ns) - habit->mean_ns) / 8 + 1;
+    habit->known = true;
 }
 
 /* ---- a run ---- */
@@ -172,8 +182,7 @@ bool stead__inside_run(struct stead_ctx *ctx, const struct stead_call *call,
         habit->acts = true;
         return false;
     }
-    habit->last_ns = clock_monotonic_ns(ctx->clock) - began_ns;
-    habit->known = true;
+    habit_time(habit, clock_monotonic_ns(ctx->clock) - began_ns);
     habit->runs++;
     habit->runs_us += inner->result.run_us;
     size_t size = strlen(call->function);

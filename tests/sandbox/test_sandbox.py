@@ -591,6 +591,22 @@ class Attacks:
     def test_hidden_bytes_end_the_worker(self):
         self.fails("frames", "hides_bytes_behind_a_result", "function_protocol")
 
+    def test_a_worker_asks_for_the_run_of_another(self):
+        self.fails("frames", "asks_for_another", "function_protocol")
+
+    def test_a_worker_asks_out_of_turn(self):
+        self.fails("frames", "asks_out_of_turn", "function_protocol")
+
+    def test_a_worker_asks_for_what_is_no_wish(self):
+        self.fails("frames", "asks_for_what_is_no_wish", "function_protocol")
+
+    def test_a_worker_asks_for_more_than_may_wait(self):
+        reply = self.attack("frames", "asks_for_too_much_at_once")
+        self.assertIn(reply.error["code"], ("function_protocol", "function_timeout"))
+
+    def test_a_worker_ends_before_it_has_what_it_asked_for(self):
+        self.fails("frames", "ends_before_it_is_answered", "function_protocol")
+
     def test_a_second_greeting_ends_the_worker(self):
         self.fails("frames", "greets_again", "function_protocol")
 

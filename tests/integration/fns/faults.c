@@ -102,6 +102,14 @@ STEAD_FUNCTION(says)
     return stead_reply(ctx, "said");
 }
 
+/* Asks for a function that the test plays. */
+STEAD_FUNCTION(asks)
+{
+    struct stead_answer answer;
+    if (stead_call(ctx, "played", "e", "please", 6, &answer) != STEAD_OK) return STEAD_CALL_FAILED;
+    return stead_reply(ctx, "%.*s", STEAD_FMT(answer.body));
+}
+
 STEAD_FUNCTION(env)
 {
     const char *value = getenv("STEAD_TEST_VALUE");

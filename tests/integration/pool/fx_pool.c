@@ -12,9 +12,9 @@
 #include "runtime/base/bounds.h"
 #include "runtime/worker/deployment.h" // to find the zygote
 
-const char *const fx_faults[] = {"ok",      "pid",      "fails",     "segv",           "aborts", "exits",
-                                 "spins",   "stubborn", "eats",      "floods",         "says",   "env",
-                                 "escapes", "lies",     "logs_much", "logs_and_spins", "naps",   NULL};
+const char *const fx_faults[] = {
+    "ok",   "pid", "fails",   "segv", "aborts",    "exits",          "spins", "stubborn", "eats", "floods",
+    "says", "env", "escapes", "lies", "logs_much", "logs_and_spins", "naps",  "asks",     NULL};
 bool fx_spare;
 static uint64_t runs_finished;
 

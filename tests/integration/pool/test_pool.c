@@ -140,6 +140,137 @@ static void runs_of_a_chain_stay_in_order_on_one_worker(void **state)
     fx_pool_close(&fx);
 }
 
+/* ---- runs that ask ---- */
+
+static struct {
+    struct pool_run *run; /* that asked last */
+    uint32_t ask;
+    unsigned count;
+} asked;
+
+static void on_ask(struct pool_run *run, const struct wire_ask *ask)
+{
+    assert_int_equal(ask->kind, WIRE_ASK_CALL);
+    assert_true(slice_is(ask->name, "played") && slice_is(ask->key, "e") && slice_is(ask->body, "please"));
+    asked.run = run;
+    asked.ask = ask->ask;
+    asked.count++;
+}
+
+static void submit_asking(struct fx_pool *fx, struct fx_run *run, uint32_t timeout_ms)
+{
+    asked.count = 0;
+    fx_run_init(run, "asks", "");
+    run->invoke.timeout_ms = timeout_ms;
+    run->run.ask = on_ask;
+    fx_submit(fx, run);
+}
+
+static bool somebody_asked(struct fx_pool *fx)
+{
+    (void)fx; /* one pool at a time */
+    return asked.count > 0;
+}
+
+static void answer_asked(const char *body)
+{
+    pool_answer(asked.run, &(struct wire_answer){.ask = asked.ask, .body = slice_cstr(body)});
+}
+
+static void only_one_worker(struct pool_spec *spec)
+{
+    spec->workers_max = 1;
+}
+
+static void a_run_that_asks_goes_on_with_the_answer(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run run;
+    submit_asking(&fx, &run, 60000);
+    fx_until(&fx, somebody_asked);
+    struct pool_stats stats;
+    pool_stats(fx.pool, &stats);
+    assert_int_equal(stats.workers_waiting, 1);
+    answer_asked("here you are");
+    fx_wait(&fx, &run);
+    assert_string_equal(run.text, "here you are");
+    pool_stats(fx.pool, &stats);
+    assert_int_equal(stats.workers_waiting, 0);
+    fx_pool_close(&fx);
+}
+
+static void what_is_behind_one_that_asks_is_done_by_others(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open_spec(&fx, "faults", fx_faults, only_one_worker);
+    struct fx_run warm, asking, behind[20];
+    fx_do(&fx, &warm, "ok", ""); /* it is known to be quick: runs are sent ahead */
+    submit_asking(&fx, &asking, 60000);
+    for (int i = 0; i < 20; i++)
+    {
+        fx_run_init(&behind[i], "ok", "");
+        fx_submit(&fx, &behind[i]);
+    }
+    for (int i = 0; i < 20; i++)
+    {
+        fx_wait(&fx, &behind[i]);
+        assert_int_equal(behind[i].status, STATUS_OK);
+    }
+    fx_until(&fx, somebody_asked);
+    assert_false(asking.done);
+    answer_asked("late");
+    fx_wait(&fx, &asking);
+    assert_string_equal(asking.text, "late");
+    fx_pool_close(&fx);
+}
+
+static void a_chain_of_others_begins_anew_when_its_worker_waits(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open_spec(&fx, "faults", fx_faults, only_one_worker);
+    struct pool_chain chain;
+    pool_chain_init(&chain);
+    struct fx_run first, asking, later;
+    fx_run_init(&first, "ok", "");
+    first.run.chain = &chain;
+    fx_submit(&fx, &first);
+    fx_wait(&fx, &first);
+    submit_asking(&fx, &asking, 60000); /* on the worker that the chain lives on */
+    fx_until(&fx, somebody_asked);
+    fx_run_init(&later, "ok", "");
+    later.run.chain = &chain;
+    fx_submit(&fx, &later);
+    fx_wait(&fx, &later); /* not after the answer, which may depend on it */
+    assert_int_equal(later.status, STATUS_CONFLICT);
+    assert_true(chain.broken);
+    pool_chain_fini(&chain);
+    answer_asked("done");
+    fx_wait(&fx, &asking);
+    assert_int_equal(asking.status, STATUS_OK);
+    fx_pool_close(&fx);
+}
+
+static void one_that_waits_for_ever_ends_at_its_deadline(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    struct fx_run run;
+    submit_asking(&fx, &run, 50);
+    fx_wait(&fx, &run);
+    assert_int_equal(run.status, STATUS_FUNCTION_TIMEOUT);
+    struct pool_stats stats;
+    pool_stats(fx.pool, &stats);
+    assert_int_equal(stats.workers_waiting, 0);
+    fx_do(&fx, &run, "ok", "");
+    assert_int_equal(run.status, STATUS_OK);
+    fx_pool_close(&fx);
+}
+
 static void a_chain_ends_with_its_worker(void **state)
 {
     (void)state;
@@ -464,6 +595,10 @@ int main(void)
         cmocka_unit_test(output_and_logs_come_with_their_function),
         cmocka_unit_test(the_environment_of_the_manifest_is_there),
         cmocka_unit_test(runs_of_a_chain_stay_in_order_on_one_worker),
+        cmocka_unit_test(a_run_that_asks_goes_on_with_the_answer),
+        cmocka_unit_test(what_is_behind_one_that_asks_is_done_by_others),
+        cmocka_unit_test(a_chain_of_others_begins_anew_when_its_worker_waits),
+        cmocka_unit_test(one_that_waits_for_ever_ends_at_its_deadline),
         cmocka_unit_test(a_chain_ends_with_its_worker),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(a_run_that_waits_can_be_canceled),

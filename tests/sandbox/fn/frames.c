@@ -243,6 +243,55 @@ STEAD_FUNCTION(forges_lines_of_the_log)
     return stead_reply(ctx, "logged");
 }
 
+/* ---- wishes out of turn ---- */
+
+static void send_ask(uint64_t id, uint64_t number, uint64_t kind)
+{
+    struct frame frame = {0};
+    begin(&frame, ASK, 9);
+    put_number(&frame, id);
+    put_number(&frame, number);
+    put_number(&frame, kind);
+    put_text(&frame, "answers_twice"); /* a function that there is */
+    put_bytes(&frame, "", 0);
+    put_text(&frame, "");
+    put_number(&frame, UINT64_MAX);
+    put_number(&frame, UINT64_MAX);
+    put_bytes(&frame, "", 0);
+    send_frame(&frame);
+}
+
+STEAD_FUNCTION(asks_for_another)
+{
+    send_ask(own_id(ctx) + 1, 1, 1);
+    return wait_for_the_end();
+}
+
+STEAD_FUNCTION(asks_out_of_turn)
+{
+    send_ask(own_id(ctx), 7, 1);
+    return wait_for_the_end();
+}
+
+STEAD_FUNCTION(asks_for_what_is_no_wish)
+{
+    send_ask(own_id(ctx), 1, 77);
+    return wait_for_the_end();
+}
+
+STEAD_FUNCTION(asks_for_too_much_at_once)
+{
+    for (uint64_t i = 1; i <= 300; i++) send_ask(own_id(ctx), i, 4); /* to receive, for ever */
+    return wait_for_the_end();
+}
+
+STEAD_FUNCTION(ends_before_it_is_answered)
+{
+    send_ask(own_id(ctx), 1, 1);
+    send_result(&(struct result){.id = own_id(ctx), .body = "early", .body_size = 5});
+    return wait_for_the_end();
+}
+
 /* ---- results that lie ---- */
 
 static enum stead_status forge(struct stead_ctx *ctx, struct result result)

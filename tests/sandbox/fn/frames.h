@@ -12,7 +12,7 @@ enum {
 }; /* as in messaging/wire/msg_result.c; the attacks that succeed lawfully notice when it differs */
 enum { LINK = 3, LENGTH_BYTES = 4, FRAME_BYTES_MAX = 32 << 20 };
 
-enum frame_type { READY = 1, INVOKE = 2, RESULT = 3, LOG = 4 };
+enum frame_type { READY = 1, INVOKE = 2, RESULT = 3, LOG = 4, ASK = 5 };
 
 struct frame {
     uint8_t *bytes;
