@@ -3,7 +3,8 @@
 //
 // Segments are numbered without gaps. The list holds them in order: history behind the last checkpoint, what recovery
 // needs, the current one, and perhaps one made ahead. A segment is synced before the writer leaves it, so that a sync
-// needs to look at the current one only.
+// needs to look at the current one only. Before that it gets a mark that the next one exists: without it the newest
+// segment could be missing after a power cut and the log would just seem to end earlier.
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -90,13 +91,23 @@ static enum status make_late(struct log_file *file, uint64_t number, struct log_
     return status;
 }
 
-/* Goes on to the next segment, which was made ahead or is made now. */
+static enum status write_end(const struct log_file *file, const struct log_segment *next, struct err *err)
+{
+    const struct log_segment *current = file->tail.segment;
+    uint8_t bytes[SEGMENT_END_BYTES];
+    segment_end_encode(bytes, current->salt, next->number);
+    return log_segment_write(current, slice_make(bytes, sizeof bytes), file->tail.offset, err);
+}
+
+/* Goes on to the next segment, which was made ahead or is made now. That one is durable before the mark that names it,
+ * and the mark before any record in it. */
 static enum status roll(struct log_file *file, struct err *err)
 {
     struct log_segment *current = file->tail.segment;
-    TRY(log_segment_sync(current, err));
     struct log_segment *next = wait_next(file, current);
     if (!next) TRY(make_late(file, current->number + 1, &next, err));
+    TRY(write_end(file, next, err));
+    TRY(log_segment_sync(current, err));
     pthread_mutex_lock(&file->lock);
     file->tail.segment = next;
     file->tail.offset = SEGMENT_HEAD_BYTES;
@@ -105,10 +116,11 @@ static enum status roll(struct log_file *file, struct err *err)
     return STATUS_OK;
 }
 
-/* A record that does not even fit an empty segment makes that one longer. */
+/* A record that does not even fit an empty segment makes that one longer, and so does the mark behind it. */
 static bool fits(const struct log_file *file, size_t size)
 {
-    return file->tail.offset + size <= file->tail.segment->bytes || file->tail.offset == SEGMENT_HEAD_BYTES;
+    return file->tail.offset + size + SEGMENT_END_BYTES <= file->tail.segment->bytes ||
+           file->tail.offset == SEGMENT_HEAD_BYTES;
 }
 
 static enum status file_append(struct log *log, struct buf *record, const struct log_entry *entry,

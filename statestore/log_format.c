@@ -21,8 +21,10 @@ enum {
     RECORD_DURABLE = 48,
     RECORD_WALL = 56,
 };
+enum { END_MAGIC = 0, END_CHECKSUM = 8, END_SALT = 16, END_NEXT = 24 };
 #define SEGMENT_MAGIC 0x47455353u /* "SSEG" */
 #define LOG_RECORD_MAGIC 0x43455253u /* "SREC" */
+#define SEGMENT_END_MAGIC 0x444e4553u /* "SEND" */
 
 /* ---- segment heads ---- */
 
@@ -53,6 +55,30 @@ enum head_state segment_head_decode(const uint8_t bytes[SEGMENT_HEAD_BYTES], str
     head->number = le_get(bytes + HEAD_NUMBER, 8);
     head->salt = le_get(bytes + HEAD_SALT, 8);
     return HEAD_OK;
+}
+
+/* ---- the marks behind the last records ---- */
+
+static uint64_t end_checksum(const uint8_t *bytes)
+{
+    return hash_stable(slice_make(bytes + END_SALT, SEGMENT_END_BYTES - END_SALT));
+}
+
+void segment_end_encode(uint8_t bytes[SEGMENT_END_BYTES], uint64_t salt, uint64_t next_number)
+{
+    memset(bytes, 0, SEGMENT_END_BYTES);
+    le_put(bytes + END_MAGIC, SEGMENT_END_MAGIC, 4);
+    le_put(bytes + END_SALT, salt, 8);
+    le_put(bytes + END_NEXT, next_number, 8);
+    le_put(bytes + END_CHECKSUM, end_checksum(bytes), 8);
+}
+
+uint64_t segment_end_decode(struct slice bytes, uint64_t salt)
+{
+    const uint8_t *at = bytes.data;
+    if (bytes.size < SEGMENT_END_BYTES || le_get(at + END_MAGIC, 4) != SEGMENT_END_MAGIC) return 0;
+    if (le_get(at + END_SALT, 8) != salt || le_get(at + END_CHECKSUM, 8) != end_checksum(at)) return 0;
+    return le_get(at + END_NEXT, 8);
 }
 
 /* ---- records ---- */

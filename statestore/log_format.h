@@ -13,6 +13,7 @@ enum {
     SEGMENT_HEAD_BYTES = 4096, /* a page of its own: it is written once and never with a record */
     RECORD_HEAD_BYTES = 64,
     RECORD_ALIGNMENT = 8,
+    SEGMENT_END_BYTES = 32, /* smaller than any record, so that one written over it leaves nothing of it */
 };
 
 struct segment_head {
@@ -63,6 +64,11 @@ struct log_record {
 bool log_record_decode(struct slice bytes, uint64_t salt, bool ignore_checksum, struct log_record *record);
 /* Bytes of the record whose head this is, when it looks like one, else 0. Nothing is proved. */
 size_t log_record_size(const uint8_t head[RECORD_HEAD_BYTES], uint64_t salt);
+
+/* The mark behind the last record of a segment, written when the next one exists: that one was never lost by a stop. */
+void segment_end_encode(uint8_t bytes[SEGMENT_END_BYTES], uint64_t salt, uint64_t next_number);
+/* The number of the next segment when `bytes` begin with a whole mark of this salt, else 0. */
+uint64_t segment_end_decode(struct slice bytes, uint64_t salt);
 
 /* The next commit of a body as write entries (see write_set.h; in the order of application, not sorted): start with
  * *offset = 0. False at the end, and when the body is malformed, which its checksum excludes. */

@@ -102,20 +102,30 @@ static enum status read_all(struct scan *scan, struct log_segment *start, log_en
     return STATUS_OK;
 }
 
+/* The segment that a mark at `offset` names; 0: there is no mark. */
+static uint64_t end_at(const struct scan *scan, uint64_t offset)
+{
+    const uint8_t *at = (const uint8_t *)scan->bytes.data + offset;
+    return segment_end_decode(slice_make(at, scan->bytes.size - offset), scan->segment->salt);
+}
+
 /* What lies behind the end of the log. */
 struct rest {
     uint64_t proven; /* highest LSN that something proves to have been durable */
     uint64_t lowest; /* first LSN of any whole record; UINT64_MAX: there is none */
+    uint64_t segment; /* highest number of a segment that is known to exist */
 };
 
 /* Looks through the mapped segment from `offset` on. True when there is any whole record. */
 static bool rest_of_segment(const struct scan *scan, uint64_t offset, struct rest *rest)
 {
     bool any = false;
-    while (offset + RECORD_HEAD_BYTES <= scan->bytes.size)
+    while (offset + SEGMENT_END_BYTES <= scan->bytes.size)
     {
         struct log_record record;
         bool whole = decode_at(scan, offset, &record);
+        uint64_t next = whole ? 0 : end_at(scan, offset);
+        if (next > rest->segment) rest->segment = next;
         offset += whole ? record.size : RECORD_ALIGNMENT;
         if (!whole) continue;
         any = true;
@@ -157,6 +167,12 @@ static enum status end_check(struct scan *scan, struct err *err)
         TRY(map_segment(scan, segment, err));
         segment->has_rest = rest_of_segment(scan, first ? scan->tail.offset : SEGMENT_HEAD_BYTES, &rest);
     }
+    /* Those before the last one have it behind them, whatever their marks say. */
+    if (rest.segment > scan->segment->number)
+        return err_set(err, STATUS_STORE_CORRUPT,
+                       "log/%016" PRIx64
+                       ".log: this segment is missing; the one before says that it was made",
+                       rest.segment);
     if (rest.proven > scan->tail.last_lsn || rest.lowest <= rest.proven)
         return broken(scan, rest.proven, err);
     return STATUS_OK;

@@ -415,9 +415,62 @@ static void test_missing_segments_are_refused_and_named(void **state)
     {
         segment_path(&fx, number, path);
         unlink(path);
-        assert_refused(&fx, STATUS_STORE_CORRUPT, number > 1 ? "LSN 50 was durable" : "there is no segment",
-                       "");
+        char name[32];
+        snprintf(name, sizeof name, "000%d.log", (int)number);
+        if (number > 1) assert_refused(&fx, STATUS_STORE_CORRUPT, name, "missing");
     }
+    assert_refused(&fx, STATUS_STORE_CORRUPT, "there is no segment", "");
+    fx_log_fini(&fx);
+}
+
+/* Appends until the log has just begun its second segment. */
+static void two_segments(struct fx_log *fx)
+{
+    fx_log_init(fx);
+    fx_log_open(fx);
+    struct stat stat_buf;
+    char path[200];
+    segment_path(fx, 2, path);
+    while (stat(path, &stat_buf) != 0) append_synced(fx, 1, 5000);
+}
+
+static void test_the_newest_segment_is_missed_though_no_record_proves_it(void **state)
+{
+    struct fx_log fx;
+    two_segments(&fx);
+    fx_log_close(&fx);
+    fx.config.proven = 0; /* as after a power cut */
+    char path[200], aside[220];
+    segment_path(&fx, 2, path);
+    snprintf(aside, sizeof aside, "%s.aside", path);
+    assert_int_equal(rename(path, aside), 0);
+    assert_refused(&fx, STATUS_STORE_CORRUPT, "0002.log", "missing");
+    assert_int_equal(rename(aside, path), 0);
+    fx_log_open(&fx);
+    fx_log_fini(&fx);
+}
+
+/* What a stop leaves when it comes between the mark and the first record behind it. */
+static void test_a_mark_with_an_empty_segment_behind_it_is_written_over(void **state)
+{
+    struct fx_log fx;
+    two_segments(&fx);
+    uint64_t last = last_lsn(&fx);
+    assert_int_equal(fx.log->ops->take_back(fx.log, &fx.err), STATUS_OK);
+    fx_log_close(&fx);
+    fx.config.proven = 0;
+    fx_log_open(&fx);
+    assert_int_equal(fx.seen, last - 1);
+    append_synced(&fx, 1, 10); /* goes where the mark is */
+    append_synced(&fx, 5, 5000); /* and the next one makes it anew */
+    fx_log_close(&fx);
+    fx_log_open(&fx);
+    assert_int_equal(fx.seen, last + 5);
+    fx_log_close(&fx);
+    char path[200];
+    segment_path(&fx, 2, path);
+    assert_int_equal(unlink(path), 0);
+    assert_refused(&fx, STATUS_STORE_CORRUPT, "0002.log", "missing");
     fx_log_fini(&fx);
 }
 
@@ -471,6 +524,8 @@ int main(void)
         cmocka_unit_test(test_damaged_heads_and_foreign_segments_are_refused_and_named),
         cmocka_unit_test(test_a_newer_format_is_refused),
         cmocka_unit_test(test_missing_segments_are_refused_and_named),
+        cmocka_unit_test(test_the_newest_segment_is_missed_though_no_record_proves_it),
+        cmocka_unit_test(test_a_mark_with_an_empty_segment_behind_it_is_written_over),
         cmocka_unit_test(test_truncated_segments_are_refused_and_named),
         cmocka_unit_test(test_damage_in_an_older_segment_is_refused_when_it_is_needed),
     };
