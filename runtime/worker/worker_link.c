@@ -204,7 +204,7 @@ enum status worker_link_open(struct loop *loop, const struct worker_link_handler
                              struct worker_link **out, int *peer, struct err *err)
 {
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
         return err_errno(err, STATUS_NO_RESOURCES, errno, "make a socket pair");
     struct worker_link *link = mem_zalloc(sizeof *link);
     link->socket = ends[0];

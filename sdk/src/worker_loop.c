@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdalign.h>
 #include <stddef.h>
@@ -80,12 +81,25 @@ static void link_lost(void)
     _exit(0);
 }
 
+/* A read(2) that blocks is also woken when the daemon takes a result, since that gives room in the other direction: for
+ * nothing, once in every invocation. poll(2) is woken only by what it waits for. Where the link blocks nobody comes here. */
+static void wait_for_link(int fd, short events)
+{
+    struct pollfd link = {.fd = fd, .events = events};
+    (void)poll(&link, 1, -1); /* whatever it says, the call that follows says it better */
+}
+
 static void write_all(int fd, const uint8_t *bytes, size_t size)
 {
     while (size > 0)
     {
         ssize_t written = write(fd, bytes, size);
         if (written < 0 && errno == EINTR) continue;
+        if (written < 0 && errno == EAGAIN)
+        {
+            wait_for_link(fd, POLLOUT);
+            continue;
+        }
         if (written <= 0) link_lost();
         bytes += written;
         size -= (size_t)written;
@@ -115,6 +129,11 @@ static bool read_more(struct worker *worker, struct buf *buf, size_t *taken, siz
     {
         ssize_t got = read(worker->config->link_fd, at, room);
         if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && errno == EAGAIN)
+        {
+            wait_for_link(worker->config->link_fd, POLLIN);
+            continue;
+        }
         if (got <= 0) return false;
         buf->size += (size_t)got;
         return true;
@@ -128,7 +147,7 @@ static bool receive(struct worker *worker, size_t need)
 
 /* ---- what a handler can do to the process ---- */
 
-/* Sends what is finished; only write(2) and reads of memory that is at rest, since it runs inside of
+/* Sends what is finished; only write(2), poll(2) and reads of memory that is at rest, since it runs inside of
  * signals. */
 static void send_finished(void)
 {

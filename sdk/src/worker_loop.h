@@ -1,7 +1,7 @@
 /* worker_loop.h - the life of a worker: frames in, handlers run one at a time, results out. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// Called by the zygote's child when its sandbox is up; single-threaded, blocking reads, no event loop.
+// Called by the zygote's child when its sandbox is up; single-threaded, waits for the daemon, no event loop.
 // Results are collected and written together while more work is waiting; see worker_loop.c for when that
 // may not be.
 #pragma once
@@ -14,7 +14,7 @@ struct stead__snapshot;
 typedef enum stead_status (*stead__handler_fn)(struct stead_ctx *ctx);
 
 struct stead__worker_config {
-    int link_fd; /* stream socket to the daemon, blocking; stays the caller's */
+    int link_fd; /* stream socket to the daemon; stays the caller's. Cheaper when it does not block, see worker_loop.c */
     int broker_fd; /* socket to the broker of connections; 0: the app has no network */
     struct stead__snapshot *snapshot; /* opened before the fork; NULL: the app has no rows */
     /* The handler of a function of the manifest; NULL when the code has none of this name. */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,7 @@ static void start_worker(struct daemon_side *side)
 {
     int pair[2], words[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0); /* as the daemon makes it */
     assert_int_equal(pipe(words), 0);
     side->worker = fork();
     assert_true(side->worker >= 0);
