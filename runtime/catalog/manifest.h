@@ -90,7 +90,7 @@ struct manifest_channel {
     char *name;
     enum channel_kind kind;
     bool from_outside; /* live: programs on the bus may put messages in; without it they may only read */
-    enum channel_access http; /* durable */
+    enum channel_access http; /* live: not to append */
     uint32_t keep_hours; /* durable: what is older goes; 0: only its size counts */
     uint32_t keep_mb; /* durable: the oldest go while the payloads are more */
     uint32_t *keep_hours_said, *keep_mb_said; /* as they stand in the file; NULL: they do not */

@@ -89,12 +89,11 @@ static enum status check_channel(const struct yaml_doc *doc, struct manifest_cha
                                  "a live channel keeps nothing; say `kind: durable` to keep messages");
     }
     /* Neither is silently without effect: whoever writes it counts on it. */
-    if (channel->kind == CHANNEL_LIVE && channel->http != CHANNEL_HTTP_NONE)
+    if (channel->kind == CHANNEL_LIVE && (channel->http & CHANNEL_HTTP_APPEND))
     {
         snprintf(field, sizeof field, "channels[%zu].http", index);
-        return yaml_doc_complain(
-            doc, err, field,
-            "only durable channels are on HTTP; programs outside have live ones from the bus");
+        return yaml_doc_complain(doc, err, field,
+                                 "a live channel may only be read over HTTP: say `read`, or `kind: durable`");
     }
     if (channel->kind == CHANNEL_DURABLE && channel->from_outside)
     {

@@ -1,6 +1,7 @@
 /* cmd_apps.c - apps, functions, rollback, remove. */
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
+#include <string.h>
 
 #include "runtime/cli/client.h"
 #include "runtime/cli/output.h"
@@ -110,7 +111,7 @@ static void show_channels(const json_t *channels)
 {
     if (json_array_size(channels) == 0) return;
     struct table table;
-    table_init(&table, (const char *[]){"CHANNEL", "KIND", "OUTSIDE", "FUNCTIONS", NULL});
+    table_init(&table, (const char *[]){"CHANNEL", "KIND", "BUS", "HTTP", "FUNCTIONS", NULL});
     size_t index;
     json_t *channel;
     json_array_foreach(channels, index, channel)
@@ -119,11 +120,11 @@ static void show_channels(const json_t *channels)
         join_names(&functions, json_object_get(channel, "functions"));
         table_cell(&table, "%s", text(channel, "name"));
         table_cell(&table, "%s", text(channel, "kind"));
-        const char *http = text(channel, "http"); /* of durable ones */
         table_cell(&table, "%s",
-                   *http                                                    ? http
+                   strcmp(text(channel, "kind"), "live") != 0               ? "-"
                    : json_is_true(json_object_get(channel, "from_outside")) ? "publishes"
                                                                             : "reads");
+        table_cell(&table, "%s", text(channel, "http"));
         table_cell(&table, "%s", functions.size ? buf_cstr(&functions) : "-");
         buf_fini(&functions);
     }

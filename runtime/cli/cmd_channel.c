@@ -62,27 +62,30 @@ static void show_groups(const json_t *channels)
 static void show_channels(const json_t *channels)
 {
     struct table table;
-    table_init(&table, (const char *[]){"CHANNEL", "KIND", "OUTSIDE", "PARTITION", "FIRST", "NEXT", NULL});
+    table_init(&table,
+               (const char *[]){"CHANNEL", "KIND", "BUS", "HTTP", "PARTITION", "FIRST", "NEXT", NULL});
     size_t c, p;
     json_t *channel, *partition;
     json_array_foreach(channels, c, channel)
     {
         const json_t *partitions = json_object_get(channel, "partitions");
-        const char *outside = partitions                                               ? text(channel, "http")
-                              : json_is_true(json_object_get(channel, "from_outside")) ? "publishes"
-                                                                                       : "reads";
+        const char *bus = partitions                                               ? "-"
+                          : json_is_true(json_object_get(channel, "from_outside")) ? "publishes"
+                                                                                   : "reads";
         if (!partitions)
         {
             table_cell(&table, "%s", text(channel, "channel"));
             table_cell(&table, "%s", text(channel, "kind"));
-            table_cell(&table, "%s", outside);
+            table_cell(&table, "%s", bus);
+            table_cell(&table, "%s", text(channel, "http"));
             for (int i = 0; i < 3; i++) table_cell(&table, "-");
         }
         json_array_foreach(partitions, p, partition)
         {
             table_cell(&table, "%s", text(channel, "channel"));
             table_cell(&table, "%s", text(channel, "kind"));
-            table_cell(&table, "%s", outside);
+            table_cell(&table, "%s", bus);
+            table_cell(&table, "%s", text(channel, "http"));
             table_cell(&table, "%lld", number(partition, "partition"));
             table_cell(&table, "%lld", number(partition, "first"));
             table_cell(&table, "%lld", number(partition, "next"));

@@ -59,11 +59,10 @@ static json_t *show_channel(const struct manifest *manifest, const struct manife
         if (strcmp(manifest->subscriptions[i].channel, channel->name) == 0)
             json_array_append_new(functions, json_string(manifest->subscriptions[i].function));
     bool durable = channel->kind == CHANNEL_DURABLE;
-    json_t *json =
-        json_pack("{s:s, s:s, s:b, s:o}", "name", channel->name, "kind", durable ? "durable" : "live",
-                  "from_outside", channel->from_outside, "functions", functions);
+    json_t *json = json_pack("{s:s, s:s, s:b, s:s, s:o}", "name", channel->name, "kind",
+                             durable ? "durable" : "live", "from_outside", channel->from_outside, "http",
+                             manifest_channel_http_word(channel->http), "functions", functions);
     if (!durable) return json;
-    json_object_set_new(json, "http", json_string(manifest_channel_http_word(channel->http)));
     json_object_set_new(json, "keep_hours", json_integer(channel->keep_hours));
     json_object_set_new(json, "keep_mb", json_integer(channel->keep_mb));
     return json;

@@ -169,7 +169,7 @@ static const struct http_stream_events stream_events = {.on_room = on_room, .on_
 
 static bool is_open(const struct manifest_channel *channel)
 {
-    return channel->from_outside;
+    return channel->http & CHANNEL_HTTP_READ;
 }
 
 static const struct manifest_channel *live_find(const struct manifest *manifest, struct slice name)
@@ -214,10 +214,9 @@ static enum status read_begin(struct live_http *self, struct http_exchange *exch
 {
     struct slice accept = http_request_header(http_exchange_request(exchange), "accept");
     if (!is_open(channel))
-        return err_set(
-            err, STATUS_PERMISSION_DENIED,
-            "channel '%s' is not open to the outside: its manifest does not say `from_outside: true`",
-            channel->name);
+        return err_set(err, STATUS_PERMISSION_DENIED,
+                       "channel '%s' may not be read over HTTP: its manifest says `http: %s`, not `read`",
+                       channel->name, manifest_channel_http_word(channel->http));
     if (!accept.size || !memmem(accept.data, accept.size, "text/event-stream", 17))
         return err_set(err, STATUS_INVALID_ARGUMENT,
                        "a live channel keeps nothing: follow it with `Accept: text/event-stream`");

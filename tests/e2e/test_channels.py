@@ -96,10 +96,10 @@ STEAD_FUNCTION(kept)
 MANIFEST = """app: ticker
 code: app.so
 channels:
-  - { name: prices, from_outside: true }
+  - { name: prices, from_outside: true, http: read }
   - { name: inner }
   - { name: bell }
-  - { name: alarm, from_outside: true }
+  - { name: alarm, http: read }
   - { name: kept }
   - { name: orders, kind: durable }
 subscriptions:
@@ -222,10 +222,10 @@ class Channels(Case):
         node = self.deployed()
         channels = {channel["name"]: channel for channel in node.cli("apps", "ticker", "--json").json["channels"]}
         self.assertEqual(["prices", "inner", "bell", "alarm", "kept", "orders"], list(channels))
-        self.assertEqual(("live", True, []), tuple(channels["prices"][k] for k in ("kind", "from_outside", "functions")))
+        self.assertEqual(("live", True, "read", []), tuple(channels["prices"][k] for k in ("kind", "from_outside", "http", "functions")))
         self.assertEqual(["keep"], channels["kept"]["functions"])
         self.assertEqual(("durable", 168, 1024), tuple(channels["orders"][k] for k in ("kind", "keep_hours", "keep_mb")))
-        self.assertRegex(node.cli("apps", "ticker").text, r"kept +live +reads +keep")
+        self.assertRegex(node.cli("apps", "ticker").text, r"kept +live +reads +none +keep")
 
     # ---- event streams ----
 
@@ -293,7 +293,7 @@ class Channels(Case):
     def test_event_streams_that_cannot_be_are_refused(self):
         node = self.deployed()
         events = {"Accept": "text/event-stream"}
-        self.assert_error(node.request("GET", "/ticker/channels/inner", headers=events), 403, "permission_denied", "inner")
+        self.assert_error(node.request("GET", "/ticker/channels/inner", headers=events), 403, "permission_denied", "inner", "`read`")
         self.assert_error(node.request("GET", "/ticker/channels/none", headers=events), 404, "channel_not_found", "none")
         self.assert_error(node.get("/ticker/channels/prices"), 400, "invalid_argument", "text/event-stream")
         self.assert_error(node.request("GET", f"/ticker/channels/prices?keys={'k' * 401}", headers=events), 400, "invalid_argument")
@@ -303,7 +303,7 @@ class Channels(Case):
     def test_event_streams_end_with_their_channel_and_with_the_node(self):
         node = self.deployed()
         ended, going = self.follow(node), self.follow(node, channel="alarm")
-        (self.work / "stead.yaml").write_text(MANIFEST.replace("{ name: prices, from_outside: true }", "{ name: prices }"))
+        (self.work / "stead.yaml").write_text(MANIFEST.replace("{ name: prices, from_outside: true, http: read }", "{ name: prices, from_outside: true }"))
         node.deploy(self.work)
         self.assertEqual([], list(self.events(ended)))
         self.assertEqual(1, self.metric(node, "channel_readers"))

@@ -71,7 +71,7 @@ static void every_field_arrives_in_its_place(void **state)
                "  - {method: GET, path: '/carts/{entity}', function: cart}\n"
                "  - {method: '*', path: '/files/{path...}', function: audit}\n"
                "channels:\n"
-               "  - {name: prices-1, from_outside: true}\n"
+               "  - {name: prices-1, from_outside: true, http: read}\n"
                "  - {name: orders, kind: durable, http: append, keep_hours: 0, keep_mb: 7}\n"
                "subscriptions:\n"
                "  - {channel: prices-1, function: audit, keys: eu/, batch: 9, entity: key}\n"
@@ -111,6 +111,7 @@ static void every_field_arrives_in_its_place(void **state)
     assert_string_equal(manifest->channels[0].name, "prices-1");
     assert_int_equal(manifest->channels[0].kind, CHANNEL_LIVE);
     assert_true(manifest->channels[0].from_outside);
+    assert_int_equal(manifest->channels[0].http, CHANNEL_HTTP_READ);
     const struct manifest_channel *orders = manifest_channel_find(manifest, SLICE("orders"));
     assert_int_equal(orders->kind, CHANNEL_DURABLE);
     assert_int_equal(orders->http, CHANNEL_HTTP_APPEND);
@@ -356,9 +357,9 @@ static const struct {
      "stead.yaml:5: channels[0].from_outside: expected true or false, found `yes`"},
     {FUNCTION "channels: [{name: x, kind: durable, http: all}]\n",
      "stead.yaml:5: channels[0].http: expected `none` or `read` or `append` or `both`, found `all`"},
-    {FUNCTION "channels: [{name: x, http: read}]\n", "stead.yaml:5: channels[0].http: only durable channels "
-                                                     "are on HTTP; programs outside have live ones from "
-                                                     "the bus"},
+    {FUNCTION "channels: [{name: x, http: both}]\n",
+     "stead.yaml:5: channels[0].http: a live channel may only be read over HTTP: say `read`, or `kind: "
+     "durable`"},
     {FUNCTION "channels: [{name: x, kind: durable, from_outside: true}]\n",
      "stead.yaml:5: channels[0].from_outside: a durable channel is not on the bus; say `http: append` to let "
      "programs append over HTTP"},
