@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,8 +181,8 @@ static stead__handler_fn lookup_inside(void *ctx, struct slice caller, struct sl
 
 struct daemon_side {
     struct fx_store store;
-    struct stead__snapshot *snapshot;
     int link;
+    int store_ready; /* pipe to the worker that waits for the store */
     int last_words; /* pipe from the worker's on_fatal */
     pid_t worker;
     struct buf in;
@@ -197,10 +198,14 @@ static void on_fatal(void *ctx, int number)
     if (write(*(int *)ctx, words, sizeof words) < 0) _exit(1);
 }
 
+/* Forks the worker, which waits until `store_ready` tells it where the data file is. It is forked before the store has
+ * threads: what one of them had locked in that moment, in the sanitizer's allocator for example, would stay locked in
+ * the child for ever. */
 static void start_worker(struct daemon_side *side)
 {
-    int pair[2], words[2];
+    int pair[2], words[2], ready[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(pipe(ready), 0);
     assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0); /* as the daemon makes it */
     assert_int_equal(pipe(words), 0);
     side->worker = fork();
@@ -208,8 +213,15 @@ static void start_worker(struct daemon_side *side)
     if (side->worker == 0)
     {
         close(pair[0]);
+        close(ready[1]);
+        char data_file[PATH_MAX] = "";
+        if (read(ready[0], data_file, sizeof data_file - 1) <= 0) _exit(1);
+        struct stead__snapshot *snapshot;
+        int fd = open(data_file, O_RDONLY | O_CLOEXEC);
+        if (stead__snapshot_open(&snapshot, fd, "/proc", NULL) != STATUS_OK) _exit(1);
+        close(fd);
         struct stead__worker_config config = {.link_fd = pair[1],
-                                              .snapshot = side->snapshot,
+                                              .snapshot = snapshot,
                                               .lookup = lookup,
                                               .lookup_inside = lookup_inside,
                                               .on_fatal = on_fatal,
@@ -218,8 +230,20 @@ static void start_worker(struct daemon_side *side)
     }
     close(pair[1]);
     close(words[1]);
+    close(ready[0]);
     side->link = pair[0];
     side->last_words = words[0];
+    side->store_ready = ready[1];
+}
+
+static void tell_where_the_data_is(struct daemon_side *side)
+{
+    char link[40], data_file[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", store_data_fd(side->store.store));
+    ssize_t length = readlink(link, data_file, sizeof data_file);
+    assert_true(length > 0);
+    assert_int_equal(write(side->store_ready, data_file, (size_t)length), length);
+    close(side->store_ready);
 }
 
 static struct slice next_frame(struct daemon_side *side)
@@ -246,12 +270,11 @@ static struct slice next_frame(struct daemon_side *side)
 static int set_up(void **state)
 {
     struct daemon_side *side = calloc(1, sizeof *side);
+    start_worker(side);
     fx_store_open(&side->store);
-    assert_int_equal(stead__snapshot_open(&side->snapshot, store_data_fd(side->store.store), "/proc", NULL),
-                     STATUS_OK);
+    tell_where_the_data_is(side);
     side->invoke =
         (struct wire_invoke){.ident = SLICE("01ID"), .timeout_ms = 1000, .attempt = 1, .entity = SLICE("e")};
-    start_worker(side);
     struct wire_ready ready;
     assert_int_equal(wire_ready_decode(next_frame(side), &ready, NULL), STATUS_OK);
     assert_int_equal(ready.version, WIRE_VERSION);
@@ -274,7 +297,6 @@ static int tear_down(void **state)
     close(side->link);
     close(side->last_words);
     if (side->worker != 0) (void)wait_for_worker(side); /* the end of the link ends it */
-    stead__snapshot_close(side->snapshot);
     fx_store_close(&side->store);
     buf_fini(&side->in);
     buf_fini(&side->out);
