@@ -48,8 +48,7 @@ static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_o
     if (message->opcode == WSLAY_CONNECTION_CLOSE)
     {
         ws->client_code = message->status_code ? message->status_code : WS_CODE_NONE;
-        size_t code_size = body.size < 2 ? body.size : 2;
-        buf_append(&ws->reason, slice_make((const uint8_t *)body.data + code_size, body.size - code_size));
+        if (body.size > 2) buf_append(&ws->reason, slice_make((const uint8_t *)body.data + 2, body.size - 2));
     }
     else if (wslay_is_ctrl_frame(message->opcode))
         ws->events->on_control(ws->ctx);

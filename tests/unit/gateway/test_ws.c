@@ -167,6 +167,19 @@ static void a_goodbye_is_answered_and_nothing_follows(void **state)
     peer_fini(&peer);
 }
 
+static void a_goodbye_without_a_code_is_answered_too(void **state)
+{
+    struct peer peer;
+    peer_init(&peer);
+    FEED(&peer, 0x88, "");
+    assert_true(ws_is_closed(peer.ws));
+    assert_int_equal(ws_close_code(peer.ws), WS_CODE_NONE);
+    assert_int_equal(ws_close_reason(peer.ws).size, 0);
+    assert_int_equal(ws_out(peer.ws)->size, 2);
+    assert_memory_equal(ws_out(peer.ws)->data, "\x88\x00", 2);
+    peer_fini(&peer);
+}
+
 static void our_goodbye_cuts_its_reason_between_characters(void **state)
 {
     struct peer peer;
@@ -245,6 +258,7 @@ int main(void)
         cmocka_unit_test(messages_come_whole_also_in_pieces_with_a_ping_between),
         cmocka_unit_test(what_is_sent_is_a_frame_without_a_mask),
         cmocka_unit_test(a_goodbye_is_answered_and_nothing_follows),
+        cmocka_unit_test(a_goodbye_without_a_code_is_answered_too),
         cmocka_unit_test(our_goodbye_cuts_its_reason_between_characters),
         cmocka_unit_test(a_connection_that_breaks_has_the_code_for_that),
         cmocka_unit_test(each_wrong_frame_ends_the_connection_with_its_code),
