@@ -107,14 +107,20 @@ static void queue_grow(struct live_subscriber *subscriber)
     subscriber->first = 0;
 }
 
-/* The oldest is lost, which the one behind it tells. */
+/* What is lost in front of the queue its first message tells. */
+static void queue_tell(struct live_subscriber *subscriber, uint64_t missed)
+{
+    if (subscriber->count > 0)
+        subscriber->queue[subscriber->first].missed += missed;
+    else
+        subscriber->missed += missed;
+}
+
 static void queue_lose(struct live_subscriber *subscriber)
 {
     struct live_entry lost = queue_pop(subscriber);
     message_unref(lost.message);
-    uint64_t *missed =
-        subscriber->count > 0 ? &subscriber->queue[subscriber->first].missed : &subscriber->missed;
-    *missed += lost.missed + 1;
+    queue_tell(subscriber, lost.missed + 1);
     subscriber->channel->hub->stats.lost++;
 }
 
@@ -217,6 +223,12 @@ uint32_t live_take(struct live_subscriber *subscriber, uint32_t count_max, size_
     }
     subscriber->channel->hub->stats.delivered += count;
     return count;
+}
+
+void live_lose(struct live_subscriber *subscriber, uint32_t count, uint64_t missed)
+{
+    subscriber->channel->hub->stats.lost += count;
+    queue_tell(subscriber, count + missed);
 }
 
 bool live_peek(const struct live_subscriber *subscriber, struct wire_message *message, uint64_t *missed)

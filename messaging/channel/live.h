@@ -27,7 +27,7 @@ struct live_subscriber;
 struct live_stats {
     uint64_t published;
     uint64_t delivered; /* taken by subscribers */
-    uint64_t lost; /* of queues that were full */
+    uint64_t lost; /* of queues that were full, and by live_lose() */
     uint64_t upstream_lost; /* told by live_missed() */
 };
 
@@ -76,6 +76,8 @@ void live_missed(struct live_channel *channel, uint64_t count);
  * first of them. */
 uint32_t live_take(struct live_subscriber *subscriber, uint32_t count_max, size_t bytes_max,
                    struct buf *frames, uint64_t *missed);
+/* So many messages that were taken have reached nobody, nor has the `missed` that came with them: lost, and told with the next one. */
+void live_lose(struct live_subscriber *subscriber, uint32_t count, uint64_t missed);
 /* The oldest, decoded, and what was lost before it, without taking it; false when there is none. Borrowed until the next live_publish(),
  * live_take() or live_unsubscribe(). */
 bool live_peek(const struct live_subscriber *subscriber, struct wire_message *message, uint64_t *missed);

@@ -113,6 +113,8 @@
     (256 * KIB) /* of messages in one answer or invocation, but for a single one */
 #define BOUND_LIVE_RUNS_MAX \
     16 /* invocations at the same time that one subscription of a live channel starts */
+#define BOUND_LIVE_REFUSED_WAIT_MS \
+    100 /* a subscription whose invocation had no room starts none for so long: its queue is the room */
 #define BOUND_BUS_PEERS_MAX 16 /* other nodes that one listens to */
 #define BOUND_BUS_QUEUE_MESSAGES_MAX 1024 /* from outside, of one socket, that the loop has not taken yet */
 #define BOUND_BUS_QUEUE_BYTES_MAX (8 * MIB) /* likewise */

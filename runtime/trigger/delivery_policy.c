@@ -4,7 +4,7 @@
 
 enum { WAIT_MS = 100, FIRST_MS = 200, LONGEST_MS = 5 * 60 * 1000, DOUBLINGS_MAX = 16 };
 
-static bool was_tried(enum status status)
+bool delivery_was_tried(enum status status)
 {
     switch (status)
     {
@@ -25,7 +25,7 @@ static bool was_tried(enum status status)
 enum delivery_step delivery_after(enum status status, uint32_t failed, uint32_t retries, struct prng *prng,
                                   uint64_t *delay_ms)
 {
-    if (!was_tried(status))
+    if (!delivery_was_tried(status))
     {
         *delay_ms = WAIT_MS + prng_below(prng, WAIT_MS);
         return DELIVERY_WAIT;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/base/err.h"
@@ -12,6 +13,9 @@ enum delivery_step {
     DELIVERY_RETRY, /* after *delay_ms; counted */
     DELIVERY_GIVE_UP, /* it becomes a dead letter */
 };
+
+/* Did anything begin? False for what had no room, and for a node that stops or takes no writes. */
+bool delivery_was_tried(enum status status);
 
 /* `failed` counts the attempts that failed, this one included; at most `retries` more follow the first. The delay doubles
  * from 200 ms to five minutes, and a quarter of it is chance, so that what failed together does not come back together.

@@ -12,6 +12,7 @@
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
 #include "runtime/router/router.h"
+#include "runtime/trigger/delivery_policy.h"
 
 enum { NUMBER_CHARS = 24, HEADERS_MAX = 8 };
 
@@ -20,6 +21,7 @@ struct live_starter {
     struct live_starters *starters;
     struct list link; /* of its app, or of `dropped` */
     struct list ready;
+    struct loop_timer again; /* runs after a refusal: none is started before its end */
     char *app, *function;
     uint32_t batch;
     bool by_key;
@@ -30,6 +32,8 @@ struct live_starter {
 struct start {
     struct live_starter *starter;
     struct buf frames;
+    uint32_t count; /* of messages */
+    uint64_t missed; /* that were lost before them */
     struct wire_message first;
     struct wire_headers headers;
     char numbers[HEADERS_MAX][NUMBER_CHARS];
@@ -57,10 +61,21 @@ void live_starters_drain(struct live_starters *starters)
 static void on_message(struct live_subscriber *subscriber)
 {
     struct live_starter *starter = CONTAINER_OF(subscriber, struct live_starter, subscriber);
-    if (starter->in_flight == BOUND_LIVE_RUNS_MAX) return; /* the end of one looks again */
+    /* The end of one looks again, or that of the wait. */
+    if (starter->in_flight == BOUND_LIVE_RUNS_MAX || loop_timer_started(&starter->again)) return;
     list_remove(&starter->ready);
     list_push_back(&starter->starters->ready, &starter->ready);
     loop_want(starter->starters->loop, PHASE_ADMIT);
+}
+
+static void look(struct live_starter *starter)
+{
+    if (starter->subscriber.count > 0) on_message(&starter->subscriber);
+}
+
+static void on_again(struct loop_timer *timer, void *ctx)
+{
+    look(ctx);
 }
 
 static void starter_free(struct live_starter *starter)
@@ -101,6 +116,7 @@ void live_starters_add(struct live_starters *starters, const char *app, struct l
         starter->app = mem_strdup(app);
         starter->function = mem_strdup(subscription->function);
         list_init(&starter->ready);
+        loop_timer_init(&starter->again, on_again, starter);
         live_subscribe(channel, &starter->subscriber,
                        subscription->keys ? slice_cstr(subscription->keys) : SLICE_EMPTY, &limits,
                        on_message);
@@ -118,6 +134,7 @@ void live_starters_drop(struct live_starters *starters, struct list *list)
         struct live_starter *starter = CONTAINER_OF(link, struct live_starter, link);
         live_unsubscribe(&starter->subscriber);
         list_remove(&starter->ready);
+        loop_timer_stop(&starter->again);
         list_push_back(&starters->dropped, &starter->link);
         if (starter->in_flight == 0) starter_free(starter);
     }
@@ -174,30 +191,53 @@ static void start_end(struct start *start)
         if (starter->in_flight == 0) starter_free(starter);
         return;
     }
-    if (starter->subscriber.count > 0) on_message(&starter->subscriber);
+    look(starter);
+}
+
+/* Has the function not run at all? What it was to be told is lost then. */
+static bool never_began(enum status status)
+{
+    switch (status)
+    {
+    case STATUS_DEADLINE_EXCEEDED:
+    case STATUS_FUNCTION_NOT_FOUND:
+    case STATUS_FUNCTION_START_FAILED:
+        return true;
+    default:
+        return !delivery_was_tried(status);
+    }
+}
+
+static void start_failed(struct start *start, enum status status, const char *words)
+{
+    struct live_starter *starter = start->starter;
+    struct live_starters *starters = starter->starters;
+    starters->failed++;
+    log_debug("live.failed", "app=%s function=%s messages=%u code=%s %s", starter->app, starter->function,
+              start->count, status_code(status), words);
+    if (starter->subscriber.channel && never_began(status))
+    {
+        live_lose(&starter->subscriber, start->count, start->missed);
+        loop_timer_start(starters->loop, &starter->again, BOUND_LIVE_REFUSED_WAIT_MS, 0);
+    }
+    start_end(start);
 }
 
 static void on_done(void *ctx, const struct outcome *outcome)
 {
-    struct start *start = ctx;
-    struct live_starter *starter = start->starter;
-    if (outcome->status != STATUS_OK)
-    {
-        starter->starters->failed++;
-        log_debug("live.failed", "app=%s function=%s code=%s %s", starter->app, starter->function,
-                  status_code(outcome->status), outcome->message);
-    }
-    start_end(start);
+    if (outcome->status == STATUS_OK)
+        start_end(ctx);
+    else
+        start_failed(ctx, outcome->status, outcome->message);
 }
 
 static void start_one(struct live_starter *starter)
 {
     struct live_starters *starters = starter->starters;
     struct start *start = mem_zalloc(sizeof *start);
-    uint64_t missed = 0;
     start->starter = starter;
-    uint32_t count = take(starter, &start->frames, &missed);
-    CHECK(count > 0);
+    start->count = take(starter, &start->frames, &start->missed);
+    CHECK(start->count > 0);
     size_t offset = 0;
     bool found;
     CHECK(wire_message_next(buf_view(&start->frames), &offset, &start->first, &found, NULL) == STATUS_OK &&
@@ -205,7 +245,7 @@ static void start_one(struct live_starter *starter)
     const struct wire_message *first = &start->first;
     header(start, WIRE_HEADER_CHANNEL, first->channel);
     if (starter->batch > 1)
-        header_number(start, WIRE_HEADER_BATCH, count);
+        header_number(start, WIRE_HEADER_BATCH, start->count);
     else
     {
         header_number(start, WIRE_HEADER_SEQUENCE, first->sequence);
@@ -213,7 +253,7 @@ static void start_one(struct live_starter *starter)
         header(start, WIRE_HEADER_KEY, first->key);
         header(start, "content-type", first->type);
     }
-    if (missed) header_number(start, WIRE_HEADER_MISSED, missed);
+    if (start->missed) header_number(start, WIRE_HEADER_MISSED, start->missed);
     struct invoke_request request = {
         .origin = WIRE_ORIGIN_CHANNEL,
         .entity = starter->by_key ? first->key : SLICE_EMPTY,
@@ -223,12 +263,9 @@ static void start_one(struct live_starter *starter)
     struct err err = ERR_INIT;
     starter->in_flight++;
     starters->started++;
-    if (router_invoke(starters->router, slice_cstr(starter->app), slice_cstr(starter->function), &request,
-                      on_done, start, &err) == STATUS_OK)
-        return;
-    starters->failed++;
-    log_debug("live.refused", "app=%s function=%s %s", starter->app, starter->function, err_text(&err));
-    start_end(start);
+    enum status status = router_invoke(starters->router, slice_cstr(starter->app),
+                                       slice_cstr(starter->function), &request, on_done, start, &err);
+    if (status != STATUS_OK) start_failed(start, status, err_text(&err));
 }
 
 void live_starters_run(struct live_starters *starters)
@@ -241,7 +278,7 @@ void live_starters_run(struct live_starters *starters)
     {
         struct live_starter *starter = CONTAINER_OF(link, struct live_starter, ready);
         while (!starters->draining && starter->subscriber.count > 0 &&
-               starter->in_flight < BOUND_LIVE_RUNS_MAX)
+               starter->in_flight < BOUND_LIVE_RUNS_MAX && !loop_timer_started(&starter->again))
             start_one(starter);
     }
 }

@@ -3,7 +3,8 @@
 //
 // Internal to live_delivery.c. A starter is the subscriber of one `subscriptions` entry; while as many of its invocations as
 // may are under way, its queue fills, and then loses its own oldest messages. At most once: an invocation that fails is counted,
-// not repeated.
+// not repeated. One that has not begun, because there was no room for it, loses its messages: they are counted as lost, the next
+// invocation is told, and none is started for a while, so that what waits is not thrown after it.
 #pragma once
 
 #include "messaging/channel/live.h"

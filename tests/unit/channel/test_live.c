@@ -241,6 +241,28 @@ static void queues_do_what_the_model_does(void **state)
         if (models[i].subscribed) live_unsubscribe(&models[i].subscriber);
 }
 
+static void what_was_taken_and_reached_nobody_is_lost_and_told_with_the_next(void **state)
+{
+    struct live_channel *channel = live_channel(*state, SLICE("shop/prices"));
+    struct live_subscriber subscriber;
+    struct live_stats stats;
+    uint64_t missed;
+    live_subscribe(channel, &subscriber, SLICE_EMPTY, &roomy, on_ready);
+    publish(channel, "", "1");
+    publish(channel, "", "2");
+    assert_int_equal(take(&subscriber, &missed), 1);
+    live_lose(&subscriber, 1, missed);
+    assert_int_equal(take(&subscriber, &missed), 2); /* which waited already */
+    assert_int_equal(missed, 1);
+    live_lose(&subscriber, 1, missed);
+    publish(channel, "", "3"); /* which came later */
+    assert_int_equal(take(&subscriber, &missed), 3);
+    assert_int_equal(missed, 2);
+    live_stats(*state, &stats);
+    assert_int_equal(stats.lost, 2);
+    live_unsubscribe(&subscriber);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -250,6 +272,7 @@ int main(void)
         TEST(a_message_larger_than_a_queue_pushes_out_all_others_but_arrives),
         TEST(a_batch_is_bounded_by_count_and_bytes),
         TEST(queues_do_what_the_model_does),
+        TEST(what_was_taken_and_reached_nobody_is_lost_and_told_with_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
