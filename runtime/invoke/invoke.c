@@ -375,6 +375,8 @@ static void invocation_send(struct invocation *invocation)
         .chain = chain ? &chain->pool : NULL,
         .worker_hint = chain ? *last_worker(invocation) : 0,
         .start_before_ns = invocation->deadline_ns,
+        /* A call may wait for its worker, and may not outlast its caller for that. */
+        .end_before_ns = request->deadline_ns,
         .prepare = on_prepare,
         .ask = on_ask,
         .done = on_run_done,

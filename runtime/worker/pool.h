@@ -130,6 +130,8 @@ struct pool_run {
     uint64_t
         worker_hint; /* `worker` of an earlier run: taken when it is free and no busy one has room; 0: any */
     uint64_t start_before_ns; /* of the loop's clock; 0: waits as long as it takes */
+    uint64_t
+        end_before_ns; /* of the loop's clock, when that is sooner than its timeout_ms; 0: nobody waits for so long only */
     /* Its frame is about to be encoded for a worker: the last moment to choose the snapshot that it reads and to fill in
      * the frame. Again when that worker died before it got to the run. NULL when not wanted. */
     void (*prepare)(struct pool_run *run);

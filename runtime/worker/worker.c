@@ -185,7 +185,9 @@ static void begin_head(struct worker *worker)
     }
     worker->asks = 0;
     head->began_ns = loop_now_ns(worker->loop);
-    loop_timer_start_at(worker->loop, &worker->timer, head->began_ns + head->invoke->timeout_ms * NS_PER_MS);
+    uint64_t end_ns = head->began_ns + head->invoke->timeout_ms * NS_PER_MS;
+    if (head->end_before_ns && head->end_before_ns < end_ns) end_ns = head->end_before_ns;
+    loop_timer_start_at(worker->loop, &worker->timer, end_ns);
     if (head->started) head->started(head);
 }
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import sys
 import threading
+import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
@@ -12,12 +13,13 @@ from harness.case import Case, NodeCase, main
 SOURCE = Path(__file__).parent / "fn" / "calls.c"
 FUNCTIONS = [
     "get", "add", "fails", "crashes", "writes_and_crashes", {"name": "spins", "timeout_ms": 300}, "calls", "sees", "contends", "fans_out", "sends",
-    "sends_to_fail", "sends_to_nobody",
+    "sends_to_fail", "sends_to_nobody", {"name": "dawdles", "memory_mb": 80}, {"name": "hurries", "timeout_ms": 500}, {"name": "calls_with_much", "memory_mb": 256},
 ]
 
 
-def calls_app(directory, head=()):
-    return make_app(Path(directory) / "calls", "calls", SOURCE, FUNCTIONS, head=head)
+def calls_app(directory, head=(), without=()):
+    functions = [one for one in FUNCTIONS if one not in without]
+    return make_app(Path(directory) / "calls", "calls", SOURCE, functions, head=head)
 
 
 class Calls(NodeCase):
@@ -54,13 +56,28 @@ class Calls(NodeCase):
     def test_a_call_ends_before_its_caller_does(self):
         self.assert_error(self.post("calls?function=spins&entity=x"), 502, "call_failed", "spins/x", "did not finish within 300 ms")
 
+    def test_a_call_that_would_outlast_its_caller_is_ended_and_its_caller_answers(self):
+        # Other limits than its caller's: it does not run inside of it.
+        begun = time.monotonic()
+        self.assert_error(self.post("hurries?function=dawdles&entity=x"), 502, "call_failed", "dawdles/x", "did not finish within")
+        self.assertLess(time.monotonic() - begun, 1.9, "its late reply was waited for")
+        self.assertEqual("0", self.post("get/x").text)
+        self.assertEqual("late", self.assert_ok(self.post("calls?function=dawdles&entity=x")).text)
+
     def test_a_function_that_there_is_not_is_named_with_the_version(self):
-        self.assert_error(self.post("calls?function=nobody"), 502, "call_failed", "nobody", "function_not_found", "has no function 'nobody'")
+        version = self.node.cli("apps", "--json").json["apps"][0]["version"]
+        self.assert_error(self.post("calls?function=nobody"), 502, "call_failed", "nobody", "function_not_found",
+                          f"version {version} of app 'calls' has no function 'nobody'")
 
     def test_a_call_back_to_the_busy_entity_shows_the_chain(self):
         self.assert_error(self.post("calls/ann?function=add&entity=ann"), 409, "call_cycle", "calls/ann -> add/ann")
 
     def test_a_payload_beyond_the_limit_is_told(self):
+        self.assert_ok(self.post("calls_with_much?size=1000000"))
+        self.assert_error(self.post("calls_with_much?size=16777217"), 413, "body_too_large", "the payload for get has 16777217 bytes",
+                          "at most 16777216")
+
+    def test_an_entity_beyond_the_limit_is_told(self):
         self.assert_error(self.post("calls?function=get&entity=" + "x" * 401), 400, "entity_invalid", "401 bytes")
 
     def test_a_fan_out_over_busy_entities_does_each_call_once(self):
@@ -139,6 +156,19 @@ class Sends(Case):
 
         self.eventually(tried_twice, "a send that fails is not tried again")
         self.assertIn("fails", self.node.cli("sends", "ls", "calls").text)
+
+    def test_a_function_that_only_another_version_has_is_named_and_what_was_sent_to_it_waits(self):
+        self.assert_ok(self.post("sends?to=left&count=0&later_ms=3000"))
+        self.node.deploy(calls_app(self.make_dir(), head=self.head, without=["add"]))
+        self.assert_error(self.post("calls?function=add&entity=x"), 502, "call_failed", "function_not_found", "has no function 'add'")
+
+        def told():
+            rows = self.node.cli("sends", "ls", "calls", "--json").json["sends"]
+            return rows and rows[0]["attempts"] >= 1 and "function_not_found: app 'calls' has no function 'add'" in rows[0]["error"]
+
+        self.eventually(told, "a send to a function that is gone does not say so")
+        self.node.cli("rollback", "calls")
+        self.until("get/left", "1")
 
     def test_a_function_that_there_is_not_fails_the_sender(self):
         self.assert_error(self.post("sends_to_nobody"), 404, "function_not_found", "has no function 'nobody'")

@@ -358,7 +358,14 @@ class Channels(Case):
         self.assertEqual(["time out"], self.lines(inner))
         self.assertEqual(6, self.metric(node, "bus_received_total"))
         self.assertEqual(4, self.metric(node, "bus_refused_total"))
-        self.assertEqual(1, node.log_text().count("bus.refused"))
+        (told,) = [line for line in node.log_text().splitlines() if "bus.refused" in line]
+        self.assertIn("code=permission_denied channel 'ticker/inner' does not say `from_outside: true`; further ones are only counted", told)
+
+    def test_the_first_malformed_message_from_outside_is_told(self):
+        node = self.with_bus()
+        self.push("nonsense")
+        node.wait_log("bus.refused code=invalid_argument .*line", 20)
+        self.assertEqual(1, self.metric(node, "bus_refused_total"))
 
     def test_a_program_that_floods_slows_itself_only(self):
         node = self.with_bus("--bus.intake_per_second=2000")

@@ -278,6 +278,9 @@ class Lives(Case, Waiting):
         self.wait_text(node, "/shop/state/k", f"{14 - lost} counted, 0 tallied, 0 out of order, last 14\n")
         self.wait_metric(node, f"stead_durable_lost_total {lost}")
         self.assertEqual((lost, 0), (self.group(node)["lost"], self.group(node)["dead"]))
+        gone = node.cli("channel", "replay", "shop", "orders", "slow", "--from", "0", check=False)
+        self.assertEqual(1, gone.code, gone)
+        self.assertIn("offset 0 of channel 'orders' is not there; it keeps 14 to 14, and 15 is the next", gone.err)
 
     def group(self, node):
         listed = {row["channel"]: row for row in node.cli("channel", "ls", "shop", "--json").json["channels"]}

@@ -3,6 +3,7 @@
 #include <stead/stead.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 STEAD_FUNCTION(get)
 {
@@ -34,6 +35,25 @@ STEAD_FUNCTION(writes_and_crashes)
     return STEAD_OK;
 }
 
+/* Two or three seconds, unless it is ended before. */
+STEAD_FUNCTION(dawdles)
+{
+    stead_add(ctx, "n", 1);
+    for (time_t end = time(NULL) + 2; time(NULL) <= end;)
+    {
+    }
+    return stead_reply(ctx, "late");
+}
+
+STEAD_FUNCTION(calls_with_much)
+{
+    size_t size = (size_t)stead_query_i64(ctx, "size", 0);
+    void *much = calloc(1, size);
+    enum stead_status status = stead_call(ctx, "get", "x", much, size, NULL);
+    free(much);
+    return status;
+}
+
 STEAD_FUNCTION(spins)
 {
     for (;;)
@@ -42,7 +62,7 @@ STEAD_FUNCTION(spins)
 }
 
 /* Calls the function of its query for the entity of its query, with its body. */
-STEAD_FUNCTION(calls)
+static enum stead_status pass_on(struct stead_ctx *ctx)
 {
     struct stead_answer answer;
     const char *entity = stead_query(ctx, "entity");
@@ -51,6 +71,17 @@ STEAD_FUNCTION(calls)
                    &answer) != STEAD_OK)
         return STEAD_CALL_FAILED;
     return stead_reply(ctx, "%.*s", STEAD_FMT(answer.body));
+}
+
+STEAD_FUNCTION(calls)
+{
+    return pass_on(ctx);
+}
+
+/* The same with little time. */
+STEAD_FUNCTION(hurries)
+{
+    return pass_on(ctx);
 }
 
 /* Writes, then reads the same row by a call: sees what was committed, and nothing of its own. */

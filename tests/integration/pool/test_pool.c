@@ -357,6 +357,27 @@ static void a_run_that_waited_too_long_is_not_started(void **state)
     fx_pool_close(&fx);
 }
 
+static void a_run_that_waited_for_its_worker_ends_when_nobody_wants_it_any_more(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open_spec(&fx, "faults", fx_faults, one_worker);
+    struct fx_run spinning, waiting;
+    fx_run_init(&spinning, "spins", "");
+    spinning.invoke.timeout_ms = 100;
+    fx_submit(&fx, &spinning);
+    fx_run_init(&waiting, "spins", "");
+    waiting.invoke.timeout_ms = 20000;
+    uint64_t begun_ns = loop_now_ns(fx.loop);
+    waiting.run.end_before_ns = begun_ns + 500 * NS_PER_MS;
+    fx_submit(&fx, &waiting);
+    fx_wait(&fx, &waiting);
+    assert_int_equal(waiting.status, STATUS_FUNCTION_TIMEOUT);
+    uint64_t took_ns = loop_now_ns(fx.loop) - begun_ns;
+    assert_true(took_ns >= 500 * NS_PER_MS && took_ns < 10 * NS_PER_S);
+    fx_pool_close(&fx);
+}
+
 static void a_hanging_run_gets_company(void **state)
 {
     (void)state;
@@ -603,6 +624,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(a_run_that_waits_can_be_canceled),
         cmocka_unit_test(a_run_that_waited_too_long_is_not_started),
+        cmocka_unit_test(a_run_that_waited_for_its_worker_ends_when_nobody_wants_it_any_more),
         cmocka_unit_test(a_hanging_run_gets_company),
         cmocka_unit_test(while_all_are_at_long_runs_one_more_is_made_ready),
         cmocka_unit_test(a_run_goes_to_the_worker_that_it_names_when_that_is_idle),

@@ -385,10 +385,13 @@ static void a_call_has_less_time_than_its_caller(void **state)
     struct fixture *fx = *state;
     struct caller a;
     start(fx, &a, "");
+    uint64_t caller_end_ns = loop_now_ns(fx->loop) + fx->function.timeout_ms * NS_PER_MS;
     struct pool_run *caller = taken();
     call(caller, 1, "", "");
     struct pool_run *callee = taken();
     assert_true(callee->invoke->timeout_ms < caller->invoke->timeout_ms);
+    assert_true(callee->end_before_ns > 0 && callee->end_before_ns < caller_end_ns);
+    assert_int_equal(caller->end_before_ns, 0); /* it has its time from when it begins */
     end_with(callee, NULL, "");
     (void)fx_answer(fx); /* as always */
     end_with(caller, NULL, "");
