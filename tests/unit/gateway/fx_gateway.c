@@ -17,6 +17,11 @@ static void on_abort(void *ctx)
 static void on_request(void *ctx, struct http_exchange *exchange)
 {
     struct fx_gateway *fx = ctx;
+    if (fx->handler)
+    {
+        fx->handler(fx->handler_ctx, exchange);
+        return;
+    }
     const struct http_request *request = http_exchange_request(exchange);
     fx->requests++;
     buf_append(&fx->seen, request->method);

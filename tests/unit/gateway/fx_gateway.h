@@ -13,6 +13,9 @@ struct fx_gateway {
     struct clock_manual clock;
     struct loop *loop;
     struct gateway *gateway;
+    /* Takes requests in place of the fixture; NULL: see `hold`. */
+    void (*handler)(void *ctx, struct http_exchange *exchange);
+    void *handler_ctx;
     bool hold; /* the handler keeps exchanges in `held`; else it answers 200 with the body at once */
     struct http_exchange *held[FX_HELD_MAX];
     size_t held_count;

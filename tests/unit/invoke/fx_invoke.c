@@ -98,7 +98,7 @@ static void on_version_unused(struct invoke_version *version)
     CONTAINER_OF(version, struct fixture, version)->version_unused = true;
 }
 
-int setup_partition(void **state, uint32_t index, uint32_t count)
+int setup_with(void **state, const struct fx_options *options)
 {
     struct fixture *fx = mem_zalloc(sizeof *fx);
     struct err err = ERR_INIT;
@@ -106,13 +106,19 @@ int setup_partition(void **state, uint32_t index, uint32_t count)
     answers_count = 0;
     snprintf(fx->dir, sizeof fx->dir, "/tmp/stead-invoke-XXXXXX");
     assert_non_null(mkdtemp(fx->dir));
-    assert_int_equal(loop_create(&fx->loop, clock_real(), &err), STATUS_OK);
+    fx->clock = options->clock ? options->clock : clock_real();
+    assert_int_equal(loop_create(&fx->loop, fx->clock, &err), STATUS_OK);
     loop_task_init(&fx->reap, on_reap, fx);
-    struct store_config config = {
-        .dir = fx->dir, .clock = clock_real(), .wake = on_wake, .wake_ctx = fx, .corked = true};
+    struct store_config config = {.dir = fx->dir,
+                                  .clock = clock_real(),
+                                  .wake = on_wake,
+                                  .wake_ctx = fx,
+                                  .corked = true,
+                                  .fault = options->fault};
     assert_int_equal(store_open(&fx->store, &config, &err), STATUS_OK);
-    fx->engine = invoke_create(&(struct invoke_config){.loop = fx->loop, .clock = clock_real(), .seed = 1});
-    fx->partition = invoke_partition_open(fx->engine, fx->store, index, count);
+    fx->engine = invoke_create(&(struct invoke_config){.loop = fx->loop, .clock = fx->clock, .seed = 1});
+    fx->partition =
+        invoke_partition_open(fx->engine, fx->store, options->index, options->count ? options->count : 1);
     fx->function = (struct invoke_function){
         .name = "add", .timeout_ms = 60000, .memory_mb = 64, .limits.in_flight_max = 50};
     list_init(&fx->function.waiting);
@@ -126,6 +132,11 @@ int setup_partition(void **state, uint32_t index, uint32_t count)
     };
     *state = fx;
     return 0;
+}
+
+int setup_partition(void **state, uint32_t index, uint32_t count)
+{
+    return setup_with(state, &(struct fx_options){.index = index, .count = count});
 }
 
 int setup(void **state)

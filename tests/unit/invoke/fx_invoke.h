@@ -32,6 +32,7 @@ bool fx_unanswered(void);
 
 struct fixture {
     char dir[64];
+    struct clock *clock; /* of the loop and the engine */
     struct loop *loop;
     struct store *store;
     struct loop_task reap;
@@ -42,6 +43,12 @@ struct fixture {
     bool version_unused;
 };
 
+struct fx_options {
+    uint32_t index, count; /* of the partition; count 0: the only one */
+    struct clock *clock; /* NULL: the real one */
+    struct store_fault *fault;
+};
+int setup_with(void **state, const struct fx_options *options);
 int setup(void **state);
 int setup_partition(void **state, uint32_t index, uint32_t count);
 /* A partition to which entity "x" does not belong. */
