@@ -9,6 +9,7 @@ CONNECTIONS = 1024
 CONCURRENCY, QUEUE = 16, 64  # of the function: what is admitted waits for at most this many
 PEAK_CALLERS = 8
 WISHES = (0.5, 0.25)  # what the neighbour asks for, as a part of what the node can serve
+REFUSED_CALLERS, NEIGHBOUR_CALLERS = 64, 4  # refused ones ask again at once
 TURNS = 3
 FIELDS = ("goodput_part", "share", "refused_p99_us", "hintless")
 
@@ -20,6 +21,11 @@ def _open(bench, app, rate, seconds):
 def _closed(bench, app, seconds, callers):
     plan = f"0:{callers},{round(seconds * 1000)}:{callers}"
     return Drive(bench.node.address, f"/{app}/work?us={WORK_US}", "callers", plan)
+
+
+def _light(bench, app, seconds, callers):
+    plan = f"0:{callers},{round(seconds * 1000)}:{callers}"
+    return Drive(bench.node.address, f"/{app}/work?us=0", "callers", plan)
 
 
 def figures_of(total, seconds):
@@ -57,6 +63,17 @@ class Cases:
                 row = figures_of(drive.total(), seconds)
                 self.add(f"two apps: {name}", row | {"share": round(row["rate"] / peak, 3)})
             self._at_rest()
+        self._refusals()
+
+    def _refusals(self):
+        """What is refused costs the loop, too: a neighbour beside callers who are refused and ask again at once."""
+        alone = figures_of(_light(self.bench, "second", self.seconds, NEIGHBOUR_CALLERS).total(), self.seconds)
+        self.add("neighbour alone", alone)
+        flood = _light(self.bench, "limited", self.seconds, REFUSED_CALLERS)
+        beside = figures_of(_light(self.bench, "second", self.seconds, NEIGHBOUR_CALLERS).total(), self.seconds)
+        self.add("neighbour of refusals", beside | {"share": round(beside["rate"] / alone["rate"], 3)})
+        self.add("refusals", figures_of(flood.total(), self.seconds))
+        self._at_rest()
 
 
 def run(work, seconds, as_json, only=None):
@@ -65,6 +82,7 @@ def run(work, seconds, as_json, only=None):
         # The flood may have many more processes than its neighbour: that must not make its share larger.
         bench.deploy("first", ("work",), concurrency=CONCURRENCY, queue=QUEUE, pool="{ max: 64 }")
         bench.deploy("second", ("work",), concurrency=CONCURRENCY, queue=QUEUE)
+        bench.deploy("limited", ("work",), rate="{ per_second: 10 }")
         cases = Cases(bench, max(1.0, seconds / TURNS))
         for turn in range(TURNS):
             note(f"turn {turn + 1} of {TURNS}")

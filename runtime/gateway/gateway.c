@@ -59,6 +59,46 @@ struct slice gateway_common(struct gateway *gateway)
     return gateway->common_lines;
 }
 
+/* ---- refusals ---- */
+
+/* Several connections are released at once: a timer for each would cost more than their requests. */
+#define PACE_STEP_NS (2 * NS_PER_MS)
+
+static void on_pace(struct loop_timer *timer, void *ctx)
+{
+    struct gateway *gateway = ctx;
+    uint64_t now_ns = loop_now_ns(gateway->loop);
+    while (!list_empty(&gateway->paced))
+    {
+        struct http_conn *conn = CONTAINER_OF(gateway->paced.next, struct http_conn, pace_link);
+        if (conn->paced_until_ns > now_ns)
+        {
+            uint64_t step_ns = now_ns + PACE_STEP_NS;
+            loop_timer_start_at(gateway->loop, timer,
+                                conn->paced_until_ns > step_ns ? conn->paced_until_ns : step_ns);
+            break;
+        }
+        list_remove(&conn->pace_link);
+        gateway_dirty(conn);
+    }
+}
+
+void gateway_pace(struct http_conn *conn)
+{
+    struct gateway *gateway = conn->gateway;
+    uint64_t now_ns = loop_now_ns(gateway->loop);
+    uint64_t until_ns =
+        pace_refusal(&gateway->pace, now_ns, gateway->limits.refusals_per_s, gateway->limits.refusals_burst);
+    /* A connection that ends, or has begun with its next request, does not come back for nothing. */
+    if (until_ns <= now_ns || conn->state != CONN_IDLE || !list_empty(&conn->pace_link)) return;
+    gateway->stats.paced++;
+    conn->paced_until_ns = until_ns;
+    list_push_back(&gateway->paced, &conn->pace_link);
+    conn_pause(conn);
+    if (!loop_timer_started(&gateway->pace_timer))
+        loop_timer_start_at(gateway->loop, &gateway->pace_timer, until_ns);
+}
+
 /* ---- the flush of each turn ---- */
 
 void gateway_dirty(struct http_conn *conn)
@@ -250,6 +290,8 @@ static struct gateway_limits limits_fill(const struct gateway_limits *given)
         .body_timeout_ms = DEFAULT_TO(given->body_timeout_ms, BOUND_HTTP_BODY_TIMEOUT_MS),
         .idle_timeout_ms = DEFAULT_TO(given->idle_timeout_ms, BOUND_HTTP_IDLE_TIMEOUT_MS),
         .write_timeout_ms = DEFAULT_TO(given->write_timeout_ms, BOUND_HTTP_WRITE_TIMEOUT_MS),
+        .refusals_per_s = DEFAULT_TO(given->refusals_per_s, BOUND_HTTP_REFUSALS_PER_S),
+        .refusals_burst = DEFAULT_TO(given->refusals_burst, BOUND_HTTP_REFUSALS_BURST),
     };
 }
 
@@ -280,7 +322,9 @@ enum status gateway_open(struct gateway **out, const struct gateway_config *conf
     list_init(&gateway->dirty);
     list_init(&gateway->events);
     list_init(&gateway->pool);
+    list_init(&gateway->paced);
     loop_timer_init(&gateway->alarm, on_alarm, gateway);
+    loop_timer_init(&gateway->pace_timer, on_pace, gateway);
     loop_timer_init(&gateway->drain_timer, on_drain_over, gateway);
     loop_on_turn(gateway->loop, PHASE_ADMIT, on_events, gateway);
     loop_on_turn(gateway->loop, PHASE_WRITE, on_flush, gateway);
@@ -328,6 +372,7 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *ctx), void *
     conns_cut(gateway);
     loop_timer_stop(&gateway->drain_timer);
     loop_timer_stop(&gateway->alarm);
+    loop_timer_stop(&gateway->pace_timer);
     gateway_check_end(gateway);
 }
 

@@ -39,6 +39,8 @@ struct gateway_limits {
     uint32_t body_timeout_ms; /* from there to the end of the body; else 408 */
     uint32_t idle_timeout_ms; /* without a request: closed */
     uint32_t write_timeout_ms; /* the client takes nothing of its answer: closed */
+    uint32_t refusals_per_s; /* of all connections; beyond that a refused one waits before it is read again */
+    uint32_t refusals_burst; /* so many at once */
 };
 
 struct gateway_config {
@@ -76,6 +78,7 @@ struct gateway_stats {
     uint64_t requests; /* given to handlers */
     uint64_t malformed; /* answered by the gateway itself: 400, 408, 413, ... */
     uint64_t aborted; /* exchanges whose client went away */
+    uint64_t paced; /* refusals after which the connection had to wait */
     uint64_t streams_cut; /* that ended as broken: http_stream_cut() */
     uint64_t bytes_in;
     uint64_t bytes_out;

@@ -1,7 +1,7 @@
 /* gateway_core.h - what the parts of the gateway share: its state, connections, exchanges. Not for others. */
 // SPDX-License-Identifier: Apache-2.0
 //
-// gateway.c       listeners, deadlines, the flush of each turn, drain and close
+// gateway.c       listeners, deadlines, the pace of refusals, the flush of each turn, drain and close
 // http_conn.c     one connection: feeds the parser, keeps the order of answers, decides when it ends
 // http_exchange.c one request and its answer: the calls of gateway.h on exchanges
 #pragma once
@@ -9,6 +9,7 @@
 #include "runtime/base/list.h"
 #include "runtime/gateway/gateway.h"
 #include "runtime/gateway/http_parse.h"
+#include "runtime/gateway/pace.h"
 #include "runtime/gateway/reply.h"
 #include "runtime/loop/loop.h"
 #include "runtime/loop/stream.h"
@@ -78,6 +79,8 @@ struct http_conn {
     struct list link; /* in gateway.conns */
     struct list clock_link; /* in gateway.clocks[clock] */
     struct list dirty_link; /* in gateway.dirty: something to write or to decide */
+    struct list pace_link; /* in gateway.paced: was refused, and waits until it is read again */
+    uint64_t paced_until_ns;
     enum conn_clock clock;
     uint64_t deadline_ns;
     struct list exchanges; /* unanswered, in the order of requests */
@@ -88,7 +91,7 @@ struct http_conn {
     struct buf sending; /* the write under way */
     size_t unsent_seen; /* of `sending`, when its clock was last set */
     bool is_sending;
-    bool paused; /* not reading: too many requests or bytes of answers wait */
+    bool paused; /* not reading: too many requests or bytes of answers wait, or it is paced */
     bool client_finished; /* it has sent its last byte */
     char peer[STREAM_ADDRESS_BYTES];
 };
@@ -115,6 +118,9 @@ struct gateway {
     struct list clocks[CLOCK_COUNT];
     uint64_t clock_ns[CLOCK_COUNT]; /* duration of each class */
     struct loop_timer alarm; /* at or before the first deadline */
+    struct pace pace;
+    struct list paced; /* connections that wait since they were refused, in the order of their times */
+    struct loop_timer pace_timer;
     struct loop_timer drain_timer;
     char common[REPLY_COMMON_BYTES];
     struct slice common_lines;
@@ -137,6 +143,8 @@ void gateway_dirty(struct http_conn *conn);
 void gateway_tell(struct http_exchange *exchange);
 /* Server and Date lines of this second. */
 struct slice gateway_common(struct gateway *gateway);
+/* A request of the connection was refused. */
+void gateway_pace(struct http_conn *conn);
 /* Something may have become the last: drained, closed. */
 void gateway_check_end(struct gateway *gateway);
 
@@ -147,6 +155,8 @@ void conn_open(struct gateway_listener *listener, struct stream *stream, bool re
 void conn_flush(struct http_conn *conn);
 /* Its deadline has passed. */
 void conn_expired(struct http_conn *conn);
+/* Nothing is read before its turn has come; conn_flush() goes on then. */
+void conn_pause(struct http_conn *conn);
 /* No request is read any more but the one that is arriving. */
 void conn_drain(struct http_conn *conn);
 /* Now, whatever is under way; exchanges are aborted. */

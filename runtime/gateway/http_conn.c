@@ -52,6 +52,7 @@ static void conn_close(struct http_conn *conn)
     conn_enter(conn, CONN_CLOSED);
     gateway_clock_set(conn, CLOCK_NONE);
     list_remove(&conn->dirty_link);
+    list_remove(&conn->pace_link);
     stream_close(conn->stream);
 }
 
@@ -121,6 +122,7 @@ static void conn_stop_requests(struct http_conn *conn)
         exchange_release(exchange);
     }
     buf_fini(&conn->unread);
+    list_remove(&conn->pace_link);
     if (conn->paused)
     {
         conn->paused = false;
@@ -173,6 +175,13 @@ static bool conn_is_full(const struct http_conn *conn)
            conn->out.size > BOUND_HTTP_UNSENT_BYTES_MAX;
 }
 
+void conn_pause(struct http_conn *conn)
+{
+    if (conn->paused) return;
+    conn->paused = true;
+    stream_read_stop(conn->stream);
+}
+
 static void request_done(struct http_conn *conn)
 {
     struct gateway *gateway = conn->gateway;
@@ -183,11 +192,7 @@ static void request_done(struct http_conn *conn)
     (void)exchange_count_body(exchange); /* it is whole: the next one will find no room */
     exchange->close_after = !exchange->parse.framing.keep_alive || gateway->draining;
     conn_enter(conn, exchange->close_after ? CONN_LAST : CONN_IDLE);
-    if (!exchange->close_after && conn_is_full(conn))
-    {
-        conn->paused = true;
-        stream_read_stop(conn->stream);
-    }
+    if (!exchange->close_after && conn_is_full(conn)) conn_pause(conn);
     gateway->stats.requests++;
     gateway->stats.exchanges++;
     conn->listener->on_request(conn->listener->ctx, exchange);
@@ -369,7 +374,8 @@ static void on_written(void *ctx, enum status status)
 /* Takes up the requests that were read ahead, and reading, when there is room for answers again. */
 static void conn_resume(struct http_conn *conn)
 {
-    if (!conn->paused || conn->state == CONN_TUNNEL || conn_is_full(conn)) return;
+    bool must_wait = !list_empty(&conn->pace_link) || conn_is_full(conn);
+    if (!conn->paused || conn->state == CONN_TUNNEL || must_wait) return;
     conn->paused = false;
     struct buf unread = conn->unread;
     conn->unread = BUF_INIT;
@@ -455,6 +461,7 @@ void conn_open(struct gateway_listener *listener, struct stream *stream, bool re
     conn->clock = CLOCK_NONE;
     list_init(&conn->exchanges);
     list_init(&conn->dirty_link);
+    list_init(&conn->pace_link);
     list_push_back(&gateway->conns, &conn->link);
     gateway->stats.accepted++;
     gateway->stats.connections++;

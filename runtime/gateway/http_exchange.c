@@ -155,6 +155,12 @@ void http_reply(struct http_exchange *exchange, int status, const struct http_he
     exchange_answer(exchange, &reply);
 }
 
+/* What was not done at all, so that whoever asks without a pause can do so very often. */
+static bool is_refusal(int http_status)
+{
+    return http_status == 404 || http_status == 429 || http_status == 503;
+}
+
 void http_fail(struct http_exchange *exchange, const struct http_failure *failure)
 {
     int http = failure->http_status ? failure->http_status : status_http(failure->status);
@@ -168,6 +174,7 @@ void http_fail(struct http_exchange *exchange, const struct http_failure *failur
     if (failure->allow) buf_printf(&more, "Allow: %s\r\n", failure->allow);
     reply_error_body_append(&body, failure->status, failure->message, failure->invocation);
     struct reply reply = {.status = http, .more = buf_view(&more), .body = buf_view(&body)};
+    if (exchange->conn && is_refusal(http)) gateway_pace(exchange->conn);
     exchange_answer(exchange, &reply);
     buf_fini(&more);
     buf_fini(&body);

@@ -344,6 +344,7 @@ static void port_metrics(void *ctx, struct buf *text)
         .http_requests = http.requests,
         .http_malformed = http.malformed,
         .http_aborted = http.aborted,
+        .http_paced = http.paced,
         .http_streams_cut = http.streams_cut,
         .sockets_open = sockets.open,
         .sockets_opened = sockets.opened,

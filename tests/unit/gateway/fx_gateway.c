@@ -30,6 +30,11 @@ static void on_request(void *ctx, struct http_exchange *exchange)
     buf_append_byte(&fx->seen, ' ');
     buf_append(&fx->seen, request->body);
     buf_append_byte(&fx->seen, '\n');
+    if (fx->refuse && slice_is(request->method, "POST"))
+    {
+        http_fail(exchange, &(struct http_failure){.status = STATUS_RATE_LIMITED});
+        return;
+    }
     if (!fx->hold)
     {
         http_reply(exchange, 200, NULL, 0, request->body);

@@ -17,6 +17,7 @@ struct fx_gateway {
     void (*handler)(void *ctx, struct http_exchange *exchange);
     void *handler_ctx;
     bool hold; /* the handler keeps exchanges in `held`; else it answers 200 with the body at once */
+    bool refuse; /* it refuses POST as RATE_LIMITED */
     struct http_exchange *held[FX_HELD_MAX];
     size_t held_count;
     struct buf seen; /* one line for each request: "POST /path?query body" */

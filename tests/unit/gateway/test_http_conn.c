@@ -966,6 +966,98 @@ static void resets_in_the_middle_of_anything_leak_nothing(void **state)
     fx_gateway_fini(&fx);
 }
 
+/* ---- refusals ---- */
+
+#define REFUSED POST("/refused", "0", "")
+
+static void refuses_two_a_second(struct fx_gateway *fx)
+{
+    fx_gateway_init(fx, &(struct gateway_limits){.refusals_per_s = 2, .refusals_burst = 2});
+    fx->refuse = true;
+}
+
+static uint64_t paced(struct fx_gateway *fx)
+{
+    struct gateway_stats stats;
+    gateway_stats(fx->gateway, &stats);
+    return stats.paced;
+}
+
+static void who_is_refused_too_often_is_told_at_once_and_waits_before_he_is_read_again(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    refuses_two_a_second(&fx);
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, REFUSED REFUSED REFUSED REFUSED REFUSED);
+    assert_int_equal(fx_count(fx_received(client), "HTTP/1.1 429"), 3);
+    assert_int_equal(fx.requests, 3);
+    fx_advance_ms(&fx, 499);
+    assert_int_equal(fx.requests, 3);
+    fx_advance_ms(&fx, 1);
+    assert_int_equal(fx_count(fx_received(client), "HTTP/1.1 429"), 1);
+    fx_advance_ms(&fx, 500);
+    assert_int_equal(fx_count(fx_received(client), "HTTP/1.1 429"), 1);
+    assert_int_equal(fx.requests, 5);
+    assert_int_equal(paced(&fx), 3);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_flood_of_refusals_on_other_connections_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    refuses_two_a_second(&fx);
+    struct stream_mem *flood[8];
+    for (int i = 0; i < 8; i++)
+    {
+        flood[i] = fx_connect(&fx);
+        fx_send(&fx, flood[i], REFUSED REFUSED);
+    }
+    assert_int_equal(fx.requests, 9); /* one of each, and a second of the first one: two are free */
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, GET("/1") GET("/2") GET("/3"));
+    assert_int_equal(fx_count(fx_received(client), "HTTP/1.1 200"), 3);
+    fx_advance_ms(&fx, 500);
+    assert_int_equal(fx.requests, 13); /* those who wait are read in turn */
+    fx_gateway_fini(&fx);
+    for (int i = 0; i < 8; i++) stream_mem_destroy(flood[i]);
+    stream_mem_destroy(client);
+}
+
+static void who_was_refused_now_and_then_never_waits(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    refuses_two_a_second(&fx);
+    struct stream_mem *client = fx_connect(&fx);
+    for (int i = 0; i < 20; i++)
+    {
+        fx_send(&fx, client, REFUSED);
+        assert_int_equal(fx_count(fx_received(client), "HTTP/1.1 429"), 1);
+        fx_advance_ms(&fx, 500);
+    }
+    assert_int_equal(paced(&fx), 0);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
+static void a_drain_does_not_wait_for_those_who_are_paced(void **state)
+{
+    (void)state;
+    struct fx_gateway fx;
+    refuses_two_a_second(&fx);
+    struct stream_mem *client = fx_connect(&fx);
+    fx_send(&fx, client, REFUSED REFUSED REFUSED REFUSED);
+    gateway_drain(fx.gateway, 10000, on_drained, &fx);
+    stream_mem_send_end(client, STATUS_OK);
+    fx_settle(&fx);
+    assert_true(fx.drained);
+    fx_gateway_fini(&fx);
+    stream_mem_destroy(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1006,6 +1098,10 @@ int main(void)
         cmocka_unit_test(a_drain_ends_idle_connections_and_lets_running_requests_finish),
         cmocka_unit_test(a_drain_is_over_in_bounded_time),
         cmocka_unit_test(a_gateway_closes_when_the_last_exchange_has_been_answered),
+        cmocka_unit_test(who_is_refused_too_often_is_told_at_once_and_waits_before_he_is_read_again),
+        cmocka_unit_test(a_flood_of_refusals_on_other_connections_keeps_nobody_waiting),
+        cmocka_unit_test(who_was_refused_now_and_then_never_waits),
+        cmocka_unit_test(a_drain_does_not_wait_for_those_who_are_paced),
         cmocka_unit_test(resets_in_the_middle_of_anything_leak_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
