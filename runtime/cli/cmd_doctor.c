@@ -17,6 +17,7 @@
 #include "runtime/cli/client.h"
 #include "runtime/cli/output.h"
 #include "runtime/cli/place.h"
+#include "runtime/sandbox/cgroup.h"
 
 enum { FILES_WANTED = 4096, SYNC_ROUNDS = 20, LANDLOCK_VERSION_FLAG = 1 };
 
@@ -28,7 +29,7 @@ struct report {
 __attribute__((format(printf, 4, 5))) static void say(struct report *report, const char *what, bool good,
                                                       const char *format, ...)
 {
-    char words[256];
+    char words[1024];
     va_list args;
     va_start(args, format);
     vsnprintf(words, sizeof words, format, args);
@@ -95,23 +96,37 @@ static void check_seccomp(struct report *report)
                 "CONFIG_SECCOMP_FILTER");
 }
 
-/* Stead limits by other means; this tells what a service manager could add around the node. */
+/* What a control group adds to what each process is limited by anyway, and what is left without. */
 static void check_cgroups(struct report *report)
 {
+    static const char *const with[CGROUP_CONTROLLERS] = {
+        [CGROUP_CPU] =
+            "each app has one share, and no more than its `cpu_percent`s when all its functions have one",
+        [CGROUP_MEMORY] = "the workers of an app have a limit together",
+        [CGROUP_PIDS] = "the processes of an app are counted",
+    };
+    static const char *const without[CGROUP_CONTROLLERS] = {
+        [CGROUP_CPU] = "CPU is shared by session, `cpu_percent` holds on average",
+        [CGROUP_MEMORY] = "memory is limited for each worker by rlimit, for all by their number",
+        [CGROUP_PIDS] = "workers make no processes, by rlimit and filter",
+    };
     char on = '0';
     int fd = open("/proc/sys/kernel/sched_autogroup_enabled", O_RDONLY | O_CLOEXEC);
     bool autogroup = fd >= 0 && read(fd, &on, 1) == 1 && on == '1';
     if (fd >= 0) close(fd);
-    const char *found = "none";
-    if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0)
-        found = access("/sys/fs/cgroup/cgroup.subtree_control", W_OK) == 0 ? "version 2, writable"
-                                                                           : "version 2, not writable";
-    else if (access("/sys/fs/cgroup/memory", F_OK) == 0)
-        found = access("/sys/fs/cgroup/memory/cgroup.procs", W_OK) == 0 ? "version 1, writable"
-                                                                        : "version 1, not writable";
-    say(report, "cgroups", autogroup,
-        "%s; not used: memory is limited by rlimit, time by the node's clock, CPU is shared by session%s",
-        found, autogroup ? "" : ", which this kernel does not do (kernel.sched_autogroup_enabled)");
+    struct cgroup_port port;
+    struct cgroup_choice choice[CGROUP_CONTROLLERS];
+    cgroup_port_init(&port);
+    cgroups_look(&port, choice);
+    for (unsigned i = 0; i < CGROUP_CONTROLLERS; i++)
+    {
+        char what[32], words[CGROUP_PATH_MAX + 128];
+        bool used = cgroup_is_used(&choice[i]), unfair = i == CGROUP_CPU && !used && !autogroup;
+        snprintf(what, sizeof what, "cgroups: %s", cgroup_controller_name(i));
+        cgroup_choice_words(&choice[i], words, sizeof words);
+        say(report, what, used, "%s; %s%s", words, used ? with[i] : without[i],
+            unfair ? ", which this kernel does not do (kernel.sched_autogroup_enabled)" : "");
+    }
 }
 
 static void check_sandbox(struct report *report)

@@ -450,6 +450,7 @@ static enum status deployment_open(struct app *app, uint32_t index, const struct
         functions[i] =
             (struct pool_function){.name = from->name,
                                    .memory_mb = from->memory_mb,
+                                   .cpu_percent = from->cpu_percent,
                                    .inside_ms = may_run_inside(manifest, from) ? from->timeout_ms : 0};
         if (from->pool.min > spec.workers_min) spec.workers_min = from->pool.min;
         if (from->pool.idle_ms > spec.idle_ms) spec.idle_ms = from->pool.idle_ms;

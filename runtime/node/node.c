@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@
 #include "runtime/observe/fnlog.h"
 #include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
+#include "runtime/sandbox/cgroup.h"
 #include "runtime/trigger/live_bus.h"
 #include "runtime/trigger/live_delivery.h"
 #include "runtime/trigger/consumers.h"
@@ -55,6 +57,7 @@ struct node {
     struct deployer *deployer;
 
     struct fnlog *fnlog;
+    struct cgroups *cgroups; /* NULL: not wanted */
     struct pool *pool;
     struct invoke *engine;
     struct router *router;
@@ -435,8 +438,31 @@ static void zygote_path(const struct node *node, struct buf *path)
     buf_printf(path, "%s/stead-zygote", dirname(self));
 }
 
+/* Says once what there is and what is missing; `stead doctor` says what follows. */
+static enum status open_cgroups(struct node *node, struct err *err)
+{
+    const char *wish = node->config->cgroup;
+    if (strcmp(wish, "off") == 0) return STATUS_OK;
+    if (strcmp(wish, "auto") != 0)
+        return err_set(err, STATUS_CONFIG_INVALID, "cgroup: expected auto or off, got '%s'", wish);
+    struct cgroup_port port;
+    cgroup_port_init(&port);
+    cgroups_open(&port, &node->cgroups);
+    struct buf line = BUF_INIT;
+    for (unsigned i = 0; i < CGROUP_CONTROLLERS; i++)
+    {
+        char words[CGROUP_PATH_MAX + 128];
+        cgroup_choice_words(cgroups_choice(node->cgroups, i), words, sizeof words);
+        buf_printf(&line, "%s%s=\"%s\"", i ? " " : "", cgroup_controller_name(i), words);
+    }
+    log_info("node.cgroups", "%s", buf_cstr(&line));
+    buf_fini(&line);
+    return STATUS_OK;
+}
+
 static enum status open_pool(struct node *node, struct err *err)
 {
+    TRY(open_cgroups(node, err));
     struct buf path = BUF_INIT;
     zygote_path(node, &path);
     struct pool_config config = {
@@ -444,6 +470,7 @@ static enum status open_pool(struct node *node, struct err *err)
         .zygote_program = buf_cstr(&path),
         .on_log = on_log,
         .log_ctx = node,
+        .cgroups = node->cgroups,
         .spare_zygote = node->config->zygote_spare > 0,
         .workers_max = (uint32_t)node->config->workers_max,
     };
@@ -744,6 +771,7 @@ void node_destroy(struct node *node)
     channel_http_destroy(node->channels);
     invoke_destroy(node->engine);
     pool_destroy(node->pool);
+    cgroups_close(node->cgroups);
     fnlog_destroy(node->fnlog);
     catalog_destroy(node->catalog);
     store_close(node->system);

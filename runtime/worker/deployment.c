@@ -13,7 +13,6 @@
 #include "runtime/base/fair_share.h"
 
 enum {
-    WAITING_FACTOR = 3, /* so many times workers_max may exist beside it, while their runs wait for answers */
     LOOK_AGAIN_MS = 2, /* until a queue that nobody takes from is judged again */
     ZYGOTE_IDLE_FACTOR =
         10, /* a zygote without workers is kept longer than an idle worker: it costs more to make */
@@ -427,6 +426,7 @@ static void on_loaded(void *ctx)
     struct pool_deployment *deployment = ctx;
     deployment->zygote_loaded = true;
     deployment->zygote_idle_since_ns = now_ns(deployment);
+    deployment->group = groups_enter(&deployment->pool->groups, deployment);
     if (!loop_timer_started(&deployment->pool->tick))
         loop_timer_start(deployment->pool->config.loop, &deployment->pool->tick, 1000, 1000);
     answer_probes(deployment, STATUS_OK, NULL);
@@ -465,7 +465,8 @@ static void on_gone(void *ctx, const struct err *err)
     struct pool_deployment *deployment = ctx;
     deployment->zygote_gone = true;
     deployment->zygote_loaded = false;
-    LIST_FOREACH(link, &deployment->workers) worker_on_zygote_gone(worker_of(link));
+    bool out_of_memory = group_take_memory_kill(deployment->group);
+    LIST_FOREACH(link, &deployment->workers) worker_on_zygote_gone(worker_of(link), out_of_memory);
     if (!deployment->zygote_proved)
     {
         answer_probes(deployment, err->status, err);
@@ -635,9 +636,16 @@ static void free_dead(struct pool_deployment *deployment)
     struct list *link;
     while ((link = list_pop_front(&deployment->dead))) worker_free(worker_of(link));
     if (!deployment->zygote_gone) return;
-    zygote_close(deployment->zygote);
-    deployment->zygote = NULL;
+    deployment_close_zygote(deployment);
     deployment->zygote_gone = false;
+}
+
+void deployment_close_zygote(struct pool_deployment *deployment)
+{
+    zygote_close(deployment->zygote);
+    groups_leave(&deployment->pool->groups, deployment->group);
+    deployment->zygote = NULL;
+    deployment->group = NULL;
 }
 
 static bool nothing_left(const struct pool_deployment *deployment)

@@ -3,9 +3,13 @@
 #pragma once
 
 #include "runtime/base/map.h"
+#include "runtime/worker/groups.h"
 #include "runtime/worker/pool.h"
 #include "runtime/worker/spare.h"
 #include "runtime/worker/worker.h"
+
+/* So many times workers_max may exist beside it, while their runs wait for answers. */
+enum { WAITING_FACTOR = 3 };
 
 /* What the deployments of one app share. */
 struct pool_app {
@@ -24,6 +28,7 @@ struct pool {
     uint32_t processors;
     enum policy_pressure pressure; /* at the last tick */
     struct spare spare;
+    struct groups groups;
     struct pool_stats stats; /* of the deployments that are gone, and `workers` of all */
     bool stopping;
     void (*on_stopped)(void *ctx);
@@ -33,6 +38,7 @@ struct pool {
 struct deployment_function {
     char *name;
     uint64_t memory_bytes;
+    uint32_t cpu_percent;
     uint32_t inside_ms;
     struct policy_mean mean;
 };
@@ -53,6 +59,7 @@ struct pool_deployment {
     struct sandbox_config sandbox;
 
     struct zygote *zygote; /* NULL: none */
+    struct group *group; /* that it is in, or will be; NULL: none */
     bool zygote_loaded;
     bool zygote_proved; /* a worker of it has served: its death is no failure to start */
     bool zygote_gone; /* dead, to be closed in the next dispatch */
@@ -95,3 +102,5 @@ void deployment_fail_run(struct pool_deployment *deployment, struct pool_run *ru
 /* The counterpart of queueing. */
 void deployment_uncount(struct pool_deployment *deployment, const struct pool_run *run);
 void deployment_free(struct pool_deployment *deployment);
+/* Kills the zygote, if there is one. */
+void deployment_close_zygote(struct pool_deployment *deployment);

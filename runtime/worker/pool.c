@@ -31,6 +31,7 @@ static void on_dispatch(void *ctx)
         deployment_dispatch(CONTAINER_OF(link, struct pool_deployment, dirty_link));
 
     if (!pool->stopping || !list_empty(&pool->deployments) || !pool->on_stopped) return;
+    if (!groups_idle(&pool->groups)) return; /* the last ones empty in a moment */
     void (*on_stopped)(void *ctx) = pool->on_stopped;
     pool->on_stopped = NULL;
     loop_timer_stop(&pool->tick);
@@ -100,6 +101,7 @@ enum status pool_create(struct pool **out, const struct pool_config *config, str
     list_init(&pool->dirty);
     list_init(&pool->answering);
     spare_init(&pool->spare, config->loop, program, config->spare_zygote);
+    groups_init(&pool->groups, config->loop, config->cgroups);
     loop_timer_init(&pool->tick, on_tick, pool);
     loop_on_turn(config->loop, PHASE_DISPATCH, on_dispatch, pool);
     loop_on_turn(config->loop, PHASE_WRITE, on_write, pool);
@@ -123,6 +125,7 @@ void pool_destroy(struct pool *pool)
 {
     if (!pool) return;
     CHECK(list_empty(&pool->deployments));
+    groups_fini(&pool->groups);
     spare_drop(&pool->spare);
     loop_timer_stop(&pool->tick);
     loop_off_turn(pool->config.loop, PHASE_WRITE, on_write, pool);
@@ -164,6 +167,7 @@ static void copy_spec(struct pool_deployment *deployment, const struct pool_spec
     {
         deployment->functions[i].name = mem_strdup(spec->functions[i].name);
         deployment->functions[i].memory_bytes = spec->functions[i].memory_mb * MIB;
+        deployment->functions[i].cpu_percent = spec->functions[i].cpu_percent;
         deployment->functions[i].inside_ms = spec->functions[i].inside_ms;
         (void)map_put(&deployment->function_places, slice_cstr(spec->functions[i].name),
                       (void *)(uintptr_t)(i + 1));
@@ -254,7 +258,7 @@ void deployment_free(struct pool_deployment *deployment)
     list_remove(&deployment->link);
     list_remove(&deployment->dirty_link);
     loop_timer_stop(&deployment->look_again);
-    zygote_close(deployment->zygote);
+    deployment_close_zygote(deployment);
     app_unref(deployment->pool, deployment->app, deployment->shared);
     map_fini(&deployment->function_places);
     for (size_t i = 0; i < deployment->function_count; i++) free(deployment->functions[i].name);

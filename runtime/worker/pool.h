@@ -33,6 +33,7 @@
 #include "runtime/loop/memory.h"
 #include "runtime/sandbox/sandbox.h"
 
+struct cgroups;
 struct loop;
 struct pool;
 struct pool_deployment;
@@ -55,6 +56,7 @@ struct pool_config {
     void *log_ctx;
     void (*memory)(struct machine_memory *memory); /* asked once a second; NULL: machine_memory_read() */
     uint32_t start_timeout_ms; /* of zygotes (with static initialisers) and of workers; 0: 10 s */
+    struct cgroups *cgroups; /* for groups of zygotes and workers, borrowed; NULL: none */
     bool spare_zygote; /* one process is kept ready for the next cold app */
     uint32_t workers_max; /* of the whole node, shared by its apps (fair_share.h); 0: POOL_WORKERS_MAX */
 };
@@ -66,7 +68,7 @@ MUST_CHECK enum status pool_create(struct pool **pool, const struct pool_config 
 /* Kills every process; what was submitted and has not run ends with DRAINING; what runs, too. `on_stopped`
  * once all processes are dead, each callback has come and the owner has closed each deployment. */
 void pool_stop(struct pool *pool, void (*on_stopped)(void *ctx), void *ctx);
-/* After on_stopped, or when no deployment is open. NULL is fine. */
+/* After on_stopped, or when no deployment is open and there are no control groups. NULL is fine. */
 void pool_destroy(struct pool *pool);
 
 /* ---- deployments ---- */
@@ -74,6 +76,7 @@ void pool_destroy(struct pool *pool);
 struct pool_function {
     const char *name;
     uint32_t memory_mb; /* 0: no limit */
+    uint32_t cpu_percent; /* 0: no limit; a bound when all functions have one and there are control groups */
     /* Its time, when nothing else limits it: a call may run it inside of the worker of a caller that has no more. 0: none
      * may. */
     uint32_t inside_ms;

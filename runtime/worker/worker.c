@@ -48,8 +48,7 @@ static void on_output_line(void *ctx, struct slice line)
 
 /* ---- the beginning ---- */
 
-/* What a worker sends was in its memory before. */
-static size_t frame_bytes_max(const struct pool_deployment *deployment)
+size_t worker_memory_max(const struct pool_deployment *deployment)
 {
     uint64_t largest = 0;
     for (size_t i = 0; i < deployment->function_count; i++)
@@ -83,7 +82,8 @@ enum status worker_start(struct pool_deployment *deployment, struct loop *loop, 
 
     int peer = -1, writer = -1;
     enum status status = worker_link_open(loop, &link_handler, worker, &worker->wire, &peer, err);
-    if (status == STATUS_OK) worker_link_limit(worker->wire, frame_bytes_max(deployment));
+    if (status == STATUS_OK)
+        worker_link_limit(worker->wire, worker_memory_max(deployment)); /* what it sends was in its memory */
     if (status == STATUS_OK)
         status = output_open(loop, on_output_line, worker, &worker->output, &writer, err);
     if (status == STATUS_OK) status = zygote_spawn(zygote, number, peer, writer, err);
@@ -375,6 +375,12 @@ void worker_kill(struct worker *worker, enum status status, const char *format, 
 /* How a process that nobody killed came to its end. */
 static enum status explain(const struct worker *worker, struct err *err)
 {
+    bool killed = worker->reported && worker->how.signal == SIGKILL; /* not by us: then nobody asks */
+    if (worker->orphan_of_memory || (killed && group_take_memory_kill(worker->deployment->group)))
+        return err_set(
+            err, STATUS_FUNCTION_OUT_OF_MEMORY,
+            "the workers of the app used more memory than they may have together, and the system ended "
+            "this one");
     if (!worker->reported)
         return err_set(err, STATUS_FUNCTION_CRASHED, "the worker died %s",
                        worker->orphan ? "with the process that it was forked from"
@@ -465,8 +471,9 @@ void worker_on_spawn_failed(struct worker *worker, const struct err *err)
     settle(worker);
 }
 
-void worker_on_zygote_gone(struct worker *worker)
+void worker_on_zygote_gone(struct worker *worker, bool out_of_memory)
 {
+    worker->orphan_of_memory = out_of_memory;
     if (worker->pidfd < 0 || worker->gone) /* never born, or dead without a report */
     {
         settle(worker);

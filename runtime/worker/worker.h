@@ -47,6 +47,7 @@ struct worker {
     bool gone; /* the kernel says so */
     bool reported; /* `how` is known */
     bool orphan; /* its zygote died */
+    bool orphan_of_memory; /* for the memory of their control group */
     char last_line[200]; /* of its output before READY */
     struct zygote_exit how;
 };
@@ -61,7 +62,8 @@ void worker_answer(struct worker *worker, const struct wire_answer *answer);
 void worker_on_spawned(struct worker *worker, int pidfd, uint32_t start_timeout_ms);
 void worker_on_spawn_failed(struct worker *worker, const struct err *err);
 void worker_on_exited(struct worker *worker, const struct zygote_exit *how);
-void worker_on_zygote_gone(struct worker *worker);
+/* `out_of_memory`: for the memory of its control group. */
+void worker_on_zygote_gone(struct worker *worker, bool out_of_memory);
 
 static inline bool worker_serves(const struct worker *worker)
 {
@@ -76,6 +78,8 @@ void worker_flush(struct worker *worker);
 /* Condemns it. When `status` is not CANCELED its present run ends with it. Nothing happens when it is dying already. */
 void worker_kill(struct worker *worker, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* All that its functions and the SDK may have together; SIZE_MAX: one of them has no limit. */
+size_t worker_memory_max(const struct pool_deployment *deployment);
 /* Only when DEAD. */
 void worker_free(struct worker *worker);
 

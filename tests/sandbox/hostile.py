@@ -141,7 +141,7 @@ class HostileCase(Case):
     def mechanisms(cls):
         """What the sandbox stands on here, in the words of `stead doctor`."""
         found = cls.node.cli("doctor", "--json").json
-        wanted = ("kernel", "namespaces", "landlock", "seccomp", "cgroups")
+        wanted = ("kernel", "namespaces", "landlock", "seccomp", "cgroups: cpu", "cgroups: memory", "cgroups: pids")
         who = "root" if cls.node_uid() == 0 else f"user {cls.node_uid()}"
         return f"the node runs as {who}; " + "; ".join(f"{f['what']}: {f['text']}" for f in found if f["what"] in wanted)
 

@@ -80,6 +80,16 @@ class Attacks:
     def test_its_own_maps_cannot_be_read(self):
         self.refused("files", "reads", path="/proc/self/maps")
 
+    def test_its_control_group_cannot_be_learned(self):
+        self.refused("files", "reads", path="/proc/self/cgroup")
+
+    def test_control_groups_cannot_be_listed(self):
+        self.refused("files", "lists", path="/sys/fs/cgroup")
+
+    def test_its_control_group_cannot_be_left(self):
+        place = next((path for path in ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup") if Path(path, "cgroup.procs").exists()), "/")
+        self.refused("files", "writes", path=f"{place}/cgroup.procs")
+
     def test_kernel_settings_cannot_be_written(self):
         self.refused("files", "writes", path="/proc/sys/kernel/core_pattern")
 

@@ -16,6 +16,7 @@ const char *const fx_faults[] = {
     "ok",   "pid", "fails",   "segv", "aborts",    "exits",          "spins", "stubborn", "eats", "floods",
     "says", "env", "escapes", "lies", "logs_much", "logs_and_spins", "naps",  "asks",     NULL};
 bool fx_spare;
+struct cgroups *fx_groups;
 static uint64_t runs_finished;
 
 static void on_log(void *ctx, const struct pool_log *line)
@@ -49,6 +50,7 @@ static void open_spec(struct fx_pool *fx, const char *path, const char *const *f
         .start_timeout_ms = 1000,
         .memory = read_memory,
         .spare_zygote = fx_spare,
+        .cgroups = fx_groups,
     };
     if (pool_create(&fx->pool, &config, &err) != STATUS_OK) fail_msg("%s", err_text(&err));
 

@@ -22,6 +22,8 @@ extern const char *const fx_faults[];
 extern struct machine_memory fx_memory;
 /* Whether the next pool keeps a zygote ready. */
 extern bool fx_spare;
+/* Control groups of the next pool; NULL: none. */
+extern struct cgroups *fx_groups;
 
 struct fx_pool {
     struct loop *loop;
