@@ -41,6 +41,7 @@ struct invoke *invoke_create(const struct invoke_config *config)
     engine->loop = config->loop;
     engine->clock = config->clock;
     prng_init(&engine->prng, config->seed);
+    engine->unsettled = config->unsettled;
     engine->ident_high = prng_next(&engine->prng);
     engine->ident_low = prng_next(&engine->prng) >> 16; /* room to count */
     list_init(&engine->over);

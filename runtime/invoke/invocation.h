@@ -16,6 +16,7 @@ struct invoke {
     struct loop *loop;
     struct clock *clock;
     struct prng prng;
+    bool unsettled; /* tests only */
     uint64_t ident_high, ident_low; /* the next id */
     struct invoke_stats stats;
     struct list pushing; /* partitions whose submissions go to the committer in PHASE_COMMIT */

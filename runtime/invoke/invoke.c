@@ -563,7 +563,8 @@ static void invocation_commit(struct invocation *invocation)
         .snapshot = store_snapshot_seq(invocation->snapshot),
         .chain = invocation->chain,
         .reads = !acts_on_reads && invocation->first ? SLICE_EMPTY : invocation->result.reads,
-        .writes = {writes, outcome, buf_view(&invocation->meter_set), sends, settle, appends},
+        .writes = {writes, outcome, buf_view(&invocation->meter_set), sends,
+                   invocation->engine->unsettled ? SLICE_EMPTY : settle, appends},
         .relaxed = invocation->function->relaxed,
         .applied = on_applied,
         .durable = output_gate_on_durable,
@@ -763,6 +764,33 @@ static void on_conflict(struct invocation *invocation)
     invocation_again(invocation, delay_ms);
 }
 
+/* Tests only: that it is done is noted too late, and a crash in between must be seen. */
+struct late_settle {
+    struct store_commit commit;
+    struct buf set;
+};
+
+static void on_late_settle(struct store_commit *commit)
+{
+    struct late_settle *late = CONTAINER_OF(commit, struct late_settle, commit);
+    buf_fini(&late->set);
+    free(late);
+}
+
+static void on_late_settle_applied(struct store_commit *commit)
+{
+    if (commit->status != STATUS_OK) on_late_settle(commit);
+}
+
+static void settle_late(struct invocation *invocation)
+{
+    struct late_settle *late = mem_zalloc(sizeof *late);
+    buf_append(&late->set, invocation->request.settle);
+    late->commit = (struct store_commit){
+        .writes = {buf_view(&late->set)}, .applied = on_late_settle_applied, .durable = on_late_settle};
+    partition_submit(invocation->partition, &late->commit);
+}
+
 static void on_applied(struct store_commit *commit)
 {
     struct invocation *invocation = CONTAINER_OF(commit, struct invocation, commit);
@@ -784,6 +812,8 @@ static void on_applied(struct store_commit *commit)
         return;
     }
     lane_leave(invocation);
+    bool settles = invocation->status == STATUS_OK && invocation->request.settle.size > 0;
+    if (settles && invocation->engine->unsettled) settle_late(invocation);
     if (invocation->function->relaxed) output_gate_tell(invocation);
 }
 

@@ -127,6 +127,7 @@ struct invoke_config {
     struct loop *loop;
     struct clock *clock;
     uint64_t seed; /* of ids and jitter */
+    bool unsettled; /* tests only: `settle` commits by itself and later, to prove that they would notice */
 };
 
 /* First byte of the Idempotency-Keys that the node makes itself; no caller can send one. */

@@ -490,6 +490,7 @@ static enum status open_apps(struct node *node, struct err *err)
         .loop = node->loop,
         .clock = node->clock,
         .seed = prng_entropy(),
+        .unsettled = node->config->unsafe_unsettled,
     });
     node->router = router_create(node->engine, (uint32_t)node->config->invocations_max);
     node->outbox = outbox_create(&(struct outbox_config){
@@ -687,6 +688,8 @@ enum status node_open(struct node **out, struct loop *loop, const struct config 
     node->clock = loop_clock(loop);
     if (config->unsafe_unchecked)
         log_warn("node.unsafe", "validation is off: this node loses updates and exists for tests only");
+    if (config->unsafe_unsettled)
+        log_warn("node.unsafe", "messages may come twice after a crash: this node exists for tests only");
     /* A node that cannot start ends its process: nothing that it has opened needs a careful end. */
     TRY(open_data(node, err));
     TRY(open_system(node, err));

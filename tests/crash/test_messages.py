@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Each key has one producer: it appends 1, 2, 3, ... over HTTP, each with an Idempotency-Key until it is acknowledged. Two
-# groups consume: `count` one message at a time, which notes in the entity of the key how many came and whether one came out of
-# order; `tally` in batches. So at the end, with N acknowledged messages of a key, both have counted N, and none was out of order.
+# groups consume: `relay` one message at a time, which notes in the entity of the key how many came and whether one came out of
+# order, and sends to a function that counts, too; `tally` in batches. So at the end, with N acknowledged messages of a key, all
+# three have counted N, and none was out of order. A node that notes in a later commit what was done has to be caught by that.
 # A failure prints its seed; --seed N repeats the choices (not the timing).
 import argparse
 import json
@@ -25,6 +26,10 @@ OPTIONS = argparse.Namespace(rounds=10, keys=16, rate=1500.0, seed=None)
 ROUND_S = 0.6  # load of a round is between nothing and twice this
 KILL_WHILE_STARTING = 0.15
 DRAIN_S = 60
+SUBSCRIPTIONS = """subscriptions:
+  - { channel: orders, function: relay, group: count, retries: 1 }
+  - { channel: orders, function: tally, group: tallying, batch: 10 }
+"""
 TRY_AGAIN = {"queue_full", "overloaded", "draining", "unavailable"}
 
 
@@ -77,20 +82,35 @@ def states(node, producers):
     found = {}
     with node.client() as client:
         for producer in producers:
-            numbers = [int(n) for n in re.findall(r"\d+", client.get(f"/shop/state/{producer.key}").text)]
-            found[producer.key] = numbers
+            texts = client.get(f"/shop/state/{producer.key}").text, client.get(f"/shop/marks/{producer.key}").text
+            found[producer.key] = [int(n) for text in texts for n in re.findall(r"\d+", text)]
     return found
 
 
 class Messages(Case):
     def test_each_message_has_its_effect_once_and_in_order_whenever_the_node_is_killed(self):
+        self.assert_exactly_once(*self.run_rounds(OPTIONS.rounds))
+
+    def test_a_node_that_settles_too_late_is_caught(self):
+        seed, total, lost, complaints = self.run_rounds(min(OPTIONS.rounds, 5), flags=["--unsafe-unsettled"])
+        print(f"caught {len(complaints)}: {complaints[:1]}", file=sys.stderr, flush=True)
+        self.assertTrue(complaints, f"seed {seed}: messages that came twice were not noticed")
+
+    def assert_exactly_once(self, seed, total, lost, complaints):
+        if complaints:
+            self.fail(f"seed {seed}, {len(complaints)} complaints:\n  " + "\n  ".join(complaints[:20]))
+        self.assertGreater(total, OPTIONS.rounds * OPTIONS.keys, "too little has run to say anything")
+        self.assertGreater(lost, 0, "no kill hit a request")
+
+    def run_rounds(self, rounds, flags=()):
+        """Seed, messages acknowledged, answers lost, complaints."""
         seed = OPTIONS.seed if OPTIONS.seed is not None else random.randrange(2**32)
         rng = random.Random(seed)
-        node = self.make_node()
-        node.deploy(shop(self.make_dir()))
+        node = self.make_node(flags=list(flags))
+        node.deploy(shop(self.make_dir(), subscriptions=SUBSCRIPTIONS))
         producers = [Producer(f"k{i}", random.Random(rng.random())) for i in range(OPTIONS.keys)]
         with Swarm(node.address, producers, OPTIONS.rate) as swarm:
-            for _ in range(OPTIONS.rounds):
+            for _ in range(rounds):
                 swarm.run(rng.random() * 2 * ROUND_S)
                 node.kill9()
                 swarm.drop_all()
@@ -103,22 +123,19 @@ class Messages(Case):
                 producer.stopped = True
             self.assertTrue(swarm.finish(60), f"seed {seed}: requests hang")
         total = sum(producer.acknowledged for producer in producers)
-        want = {p.key: [p.acknowledged, p.acknowledged, 0, p.acknowledged] for p in producers}
+        want = {p.key: [p.acknowledged, p.acknowledged, 0, p.acknowledged, p.acknowledged] for p in producers}
         deadline = time.monotonic() + DRAIN_S
         while (found := states(node, producers)) != want and time.monotonic() < deadline:
-            if any(now[0] > then[0] or now[1] > then[1] or now[2] for now, then in zip(found.values(), want.values())):
+            if any(now[0] > then[0] or now[1] > then[1] or now[2] or now[4] > then[4] for now, then in zip(found.values(), want.values())):
                 break  # it can only get worse
         complaints = [text for producer in producers for text in producer.complaints]
         for key, numbers in want.items():
             if found[key] != numbers:
-                complaints.append(f"{key}: [counted, tallied, out of order, last] is {found[key]} instead of {numbers}")
+                complaints.append(f"{key}: [counted, tallied, out of order, last, marked] is {found[key]} instead of {numbers}")
         lost = sum(producer.lost_answers for producer in producers)
-        print(f"{OPTIONS.rounds} kills, {total} messages of {OPTIONS.keys} keys, {lost} answers lost and asked for again",
+        print(f"{rounds} kills, {total} messages of {OPTIONS.keys} keys, {lost} answers lost and asked for again",
               file=sys.stderr, flush=True)
-        if complaints:
-            self.fail(f"seed {seed}, {len(complaints)} complaints:\n  " + "\n  ".join(complaints[:20]))
-        self.assertGreater(total, OPTIONS.rounds * OPTIONS.keys, "too little has run to say anything")
-        self.assertGreater(lost, 0, "no kill hit a request")
+        return seed, total, lost, complaints
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from harness.apps import make_app
 from harness.case import Case, NodeCase, main
 
 SOURCE = Path(__file__).parent / "fn" / "durable.c"
-FUNCTIONS = ["put", "put_nowhere", "count", "tally", "state", "go", {"name": "slow", "timeout_ms": 60000}]
+FUNCTIONS = ["put", "put_nowhere", "count", "tally", "state", "go", "relay", "mark", "marks", {"name": "slow", "timeout_ms": 60000}]
 CHANNELS = """channels:
   - { name: orders, kind: durable, http: both }
   - { name: inner, kind: durable }

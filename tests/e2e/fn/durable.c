@@ -44,6 +44,28 @@ STEAD_FUNCTION(count)
     return count_all(ctx);
 }
 
+/* The same, and sends to somebody who counts, too. */
+STEAD_FUNCTION(relay)
+{
+    for (size_t i = stead_message_count(ctx); i > 0; i--)
+        stead_send(ctx, "mark", stead_format(ctx, "%s-marks", stead_entity(ctx)), NULL, 0);
+    return count_all(ctx);
+}
+
+STEAD_FUNCTION(mark)
+{
+    stead_add(ctx, "marked", 1);
+    return STEAD_OK;
+}
+
+/* GET /shop/marks/k */
+STEAD_FUNCTION(marks)
+{
+    return stead_reply(
+        ctx, "%lld",
+        (long long)stead_get_i64_of(ctx, stead_format(ctx, "%s-marks", stead_entity(ctx)), "marked", 0));
+}
+
 /* Of another group, in batches, with rows of its own. */
 STEAD_FUNCTION(tally)
 {

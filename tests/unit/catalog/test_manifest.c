@@ -70,6 +70,9 @@ static void every_field_arrives_in_its_place(void **state)
                "routes:\n"
                "  - {method: GET, path: '/carts/{entity}', function: cart}\n"
                "  - {method: '*', path: '/files/{path...}', function: audit}\n"
+               "  - {method: GET, path: '/rooms/{entity}', function: cart, socket: true, origins: "
+               "['https://a.example', "
+               "'http://localhost:3000']}\n"
                "channels:\n"
                "  - {name: prices-1, from_outside: true, http: read}\n"
                "  - {name: orders, kind: durable, http: append, keep_hours: 0, keep_mb: 7}\n"
@@ -104,9 +107,13 @@ static void every_field_arrives_in_its_place(void **state)
     assert_int_equal(cart->pool.min, 1);
     assert_int_equal(cart->pool.max, 4);
     assert_int_equal(cart->pool.idle_ms, 500);
-    assert_int_equal(manifest->route_count, 2);
+    assert_int_equal(manifest->route_count, 3);
     assert_string_equal(manifest->routes[0].path, "/carts/{entity}");
     assert_string_equal(manifest->routes[1].function, "audit");
+    assert_false(manifest->routes[1].socket);
+    assert_true(manifest->routes[2].socket);
+    assert_int_equal(manifest->routes[2].origin_count, 2);
+    assert_string_equal(manifest->routes[2].origins[1], "http://localhost:3000");
     assert_int_equal(manifest->channel_count, 2);
     assert_string_equal(manifest->channels[0].name, "prices-1");
     assert_int_equal(manifest->channels[0].kind, CHANNEL_LIVE);
@@ -184,6 +191,10 @@ static void a_large_pool_min_raises_the_default_of_max(void **state)
 #define HEAD "app: a\ncode: a.so\n"
 #define FUNCTION HEAD "functions:\n  - name: f\n"
 #define ROUTE(path) FUNCTION "routes:\n  - {method: GET, path: '" path "', function: f}\n"
+#define SOCKET(origin) \
+    FUNCTION "routes:\n  - {method: GET, path: /x, function: f, socket: true, origins: ['*', " origin "]}\n"
+#define AT_ORIGIN \
+    "stead.yaml:6: routes[0].origins[1]: expected `https://HOST`, `http://HOST:PORT` or `*`, found "
 #define CHANNELS FUNCTION "channels: [{name: l}, {name: d, kind: durable}]\nsubscriptions:\n"
 #define AT_SUBSCRIPTION "stead.yaml:7: subscriptions[0]."
 #define AT_ROUTE "stead.yaml:6: routes[0].path: "
@@ -341,6 +352,22 @@ static const struct {
      AT_ROUTE "`/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}` has more than 8 names in braces"},
     {ROUTE("/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17"),
      AT_ROUTE "`/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17` has more than 16 pieces"},
+    /* Routes of WebSocket connections. */
+    {FUNCTION "routes:\n  - {method: POST, path: /x, function: f, socket: true}\n",
+     "stead.yaml:6: routes[0].method: a route with `socket: true` has the method GET, found `POST`"},
+    {FUNCTION "routes:\n  - {method: '*', path: /x, function: f, socket: true}\n",
+     "stead.yaml:6: routes[0].method: a route with `socket: true` has the method GET, found `*`"},
+    {FUNCTION "routes:\n  - {method: GET, path: /x, function: f, socket: maybe}\n",
+     "stead.yaml:6: routes[0].socket: expected true or false, found `maybe`"},
+    {FUNCTION "routes:\n  - {method: GET, path: /x, function: f, origins: ['*']}\n",
+     "stead.yaml:6: routes[0].origins: only routes with `socket: true` have origins"},
+    {SOCKET("'a.example'"), AT_ORIGIN "`a.example`"},
+    {SOCKET("'https://'"), AT_ORIGIN "`https://`"},
+    {SOCKET("'://a'"), AT_ORIGIN "`://a`"},
+    {SOCKET("'https://a/'"), AT_ORIGIN "`https://a/`"},
+    {SOCKET("'https://a b'"), AT_ORIGIN "`https://a b`"},
+    {SOCKET("'*.example'"), AT_ORIGIN "`*.example`"},
+    {SOCKET("''"), "stead.yaml:6: routes[0].origins[1]: expected a text, found nothing"},
     /* Channels. */
     {FUNCTION "channels: [{name: Prices}]\n",
      "stead.yaml:5: channels[0].name: `Prices` is not a name: 1 to 63 of a-z, 0-9, - and _, a letter first"},
