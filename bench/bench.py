@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT / "tests")]
 
-MACRO = ("counter", "messages", "chain", "baseline", "cold", "idle", "scale", "overload", "live")
+MACRO = ("counter", "messages", "chain", "baseline", "cold", "idle", "scale", "overload")
 HELPERS = ("bench_fdatasync", "bench_drive", "bench_empty")  # programs that macro benches start
 
 

@@ -114,7 +114,7 @@ class Durable:
 
     def _deploy(self, app, *subscription):
         self._versions += 1
-        head = ("channels:", "  - { name: kept, kind: durable, from_outside: true }", *subscription)
+        head = ("channels:", "  - { name: kept, kind: durable, http: append }", *subscription)
         directory = self.work / f"durable-{self._versions}"
         self.node.deploy(make_app(directory, app, HERE / "messages.c", self.FUNCTIONS, flags=("-O2",), head=head))
 
