@@ -166,51 +166,52 @@ static void row_put(struct durable_head *head, struct slice channel, struct dura
     buf_fini(&value);
 }
 
-enum status appends_prepare(struct appends *appends, struct slice effects, size_t *count, struct err *err)
+/* One among the effects of an invocation. */
+struct appended {
+    struct wire_effect effect; /* `number` is its place among them */
+    struct durable_head *head; /* of its channel */
+};
+
+size_t appends_count(const struct buf *list)
 {
-    struct wire_effect effect;
-    bool found;
-    *count = 0;
-    for (size_t offset = 0;;)
-    {
-        TRY(wire_effect_next(effects, &offset, &effect, &found, err));
-        if (!found) return STATUS_OK;
-        if (effect.kind != WIRE_EFFECT_APPEND) continue;
-        struct durable_head *head;
-        TRY(appends_channel(appends, effect.name, &head, err));
-        ++*count;
-    }
+    return list->size / sizeof(struct appended);
 }
 
 static int by_channel(const void *a, const void *b)
 {
-    const struct wire_effect *left = a, *right = b;
+    const struct wire_effect *left = &((const struct appended *)a)->effect,
+                             *right = &((const struct appended *)b)->effect;
     int order = slice_compare(left->name, right->name);
     return order ? order : (left->number > right->number) - (left->number < right->number);
 }
 
-void appends_write_set(struct appends *appends, struct slice effects, uint64_t now_ms, struct buf *set)
+enum status appends_prepare(struct appends *appends, struct slice effects, struct buf *list, struct err *err)
 {
-    struct buf list = BUF_INIT;
-    struct wire_effect effect;
+    struct appended next;
     bool found;
-    uint64_t place = 0;
-    for (size_t offset = 0; wire_effect_next(effects, &offset, &effect, &found, NULL) == STATUS_OK && found;)
+    buf_reset(list);
+    for (size_t offset = 0;;)
     {
-        if (effect.kind != WIRE_EFFECT_APPEND) continue;
-        effect.number = place++; /* those of a channel keep their order */
-        buf_append(&list, slice_make(&effect, sizeof effect));
+        TRY(wire_effect_next(effects, &offset, &next.effect, &found, err));
+        if (!found) break;
+        if (next.effect.kind != WIRE_EFFECT_APPEND) continue;
+        next.effect.number = appends_count(list); /* those of a channel keep their order */
+        TRY(appends_channel(appends, next.effect.name, &next.head, err));
+        buf_append(list, slice_make(&next, sizeof next));
     }
-    struct wire_effect *all = (struct wire_effect *)list.data;
-    if (place > 1) qsort(all, place, sizeof *all, by_channel);
-    for (size_t i = 0; i < place; i++)
+    if (appends_count(list) > 1) qsort(list->data, appends_count(list), sizeof next, by_channel);
+    return STATUS_OK;
+}
+
+void appends_write_set(const struct buf *list, uint64_t now_ms, struct buf *set)
+{
+    const struct appended *all = (const struct appended *)list->data;
+    for (size_t i = 0; i < appends_count(list); i++)
     {
-        struct durable_head *head = map_get(&appends->channels, all[i].name);
-        CHECK(head);
-        struct durable_message message = {.key = all[i].key, .type = all[i].type, .body = all[i].body};
-        row_put(head, all[i].name, &message, now_ms, set);
+        const struct wire_effect *effect = &all[i].effect;
+        struct durable_message message = {.key = effect->key, .type = effect->type, .body = effect->body};
+        row_put(all[i].head, effect->name, &message, now_ms, set);
     }
-    buf_fini(&list);
 }
 
 /* ---- those who wait for messages ---- */

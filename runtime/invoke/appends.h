@@ -29,11 +29,12 @@ void appends_fini(struct appends *appends);
 /* Where the channel stands; read from the store the first time. STORE_ statuses. */
 MUST_CHECK enum status appends_channel(struct appends *appends, struct slice channel,
                                        struct durable_head **head, struct err *err);
-/* Knows all channels of the appends among checked effects; how many these are. */
-MUST_CHECK enum status appends_prepare(struct appends *appends, struct slice effects, size_t *count,
+/* The appends among checked effects, with their channels, in the order of their rows. `list` points into the effects. */
+MUST_CHECK enum status appends_prepare(struct appends *appends, struct slice effects, struct buf *list,
                                        struct err *err);
-/* Appends their rows as a write set. */
-void appends_write_set(struct appends *appends, struct slice effects, uint64_t now_ms, struct buf *set);
+size_t appends_count(const struct buf *list);
+/* Gives them their offsets, and appends their rows as a write set. */
+void appends_write_set(const struct buf *list, uint64_t now_ms, struct buf *set);
 
 /* A commit with so many appends is durable. */
 void appends_told(struct invoke_partition *partition, size_t count);

@@ -118,7 +118,7 @@ struct invocation {
     struct buf meter_set;
     struct buf outbox_set;
     struct buf append_set;
-    size_t appends; /* among its effects */
+    struct buf append_list; /* of appends_prepare() */
     struct buf effects; /* what `result` points into */
     struct store_commit commit;
     struct store_waiter waiter;

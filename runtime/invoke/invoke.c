@@ -527,9 +527,9 @@ static void invocation_commit(struct invocation *invocation)
     bool ok = invocation->status == STATUS_OK;
     if (ok) (void)has_sends(invocation); /* their set tells */
     buf_reset(&invocation->append_set);
-    if (ok && invocation->appends)
-        appends_write_set(&invocation->partition->appends, invocation->result.effects,
-                          clock_wall_ms(invocation->engine->clock), &invocation->append_set);
+    if (ok)
+        appends_write_set(&invocation->append_list, clock_wall_ms(invocation->engine->clock),
+                          &invocation->append_set);
     /* A call that only read may be read again: nothing has to be kept for a caller that repeats it. */
     bool acts = invocation->result.writes.size > 0 || invocation->result.effects.size > 0 ||
                 invocation->request.origin != WIRE_ORIGIN_CALL;
@@ -580,9 +580,10 @@ static enum status limits_check(const struct invocation *invocation, struct err 
     const struct wire_result *result = &invocation->result;
     TRY(admission_reply(&invocation->function->limits, invocation->function->name, result->body.size, err));
     uint64_t bytes_max = invocation->version->state_bytes_max;
-    if (bytes_max == 0 || (result->writes.size == 0 && invocation->appends == 0)) return STATUS_OK;
+    if (bytes_max == 0 || (result->writes.size == 0 && appends_count(&invocation->append_list) == 0))
+        return STATUS_OK;
     uint64_t used_bytes = store_used_bytes(invocation->partition->store);
-    if (invocation->appends) TRY(admission_append(bytes_max, used_bytes, err));
+    if (appends_count(&invocation->append_list)) TRY(admission_append(bytes_max, used_bytes, err));
     return admission_writes(bytes_max, used_bytes, result->writes, err);
 }
 
@@ -620,7 +621,7 @@ static void run_over(struct invocation *invocation, enum status status, const st
         status = effects_check(&place, &invocation->result, &invocation->err);
         if (status == STATUS_OK)
             status = appends_prepare(&invocation->partition->appends, invocation->result.effects,
-                                     &invocation->appends, &invocation->err);
+                                     &invocation->append_list, &invocation->err);
         if (status == STATUS_OK) status = limits_check(invocation, &invocation->err);
         if (status == STATUS_OK)
         {

@@ -91,6 +91,7 @@ static void invocation_free(struct invocation *invocation)
     buf_fini(&invocation->meter_set);
     buf_fini(&invocation->outbox_set);
     buf_fini(&invocation->append_set);
+    buf_fini(&invocation->append_list);
     free(invocation);
 }
 
@@ -101,7 +102,8 @@ void output_gate_on_durable(struct store_commit *commit)
     struct invoke_partition *partition = invocation->partition;
     bool appended = invocation->append_set.size > 0;
     partition->appends.pending -= appended;
-    if (appended && commit->status == STATUS_OK) appends_told(partition, invocation->appends);
+    if (appended && commit->status == STATUS_OK)
+        appends_told(partition, appends_count(&invocation->append_list));
     if (invocation->told)
     {
         invocation_free(invocation);
