@@ -3,37 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/cli/answer.h"
 #include "runtime/cli/client.h"
 #include "runtime/cli/output.h"
-
-/* "/v1/apps/NAME" and what follows. */
-static void app_path(struct buf *path, const char *app, const char *rest)
-{
-    buf_append_cstr(path, "/v1/apps/");
-    client_escape(path, slice_cstr(app), false);
-    buf_append_cstr(path, rest);
-}
 
 static enum cli_exit ask(const struct cli_line *line, const char *method, const char *app, const char *rest,
                          json_t **json)
 {
     struct buf path = BUF_INIT;
-    app_path(&path, app, rest);
-    enum cli_exit code =
-        client_json(line, &(struct client_request){.method = method, .path = buf_cstr(&path)}, json);
-    buf_fini(&path);
-    return code;
-}
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value ? value : "";
-}
-
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
+    app_path(&path, slice_cstr(app), rest);
+    return answer_get(line, method, &path, json);
 }
 
 /* ---- apps ---- */
@@ -57,10 +36,10 @@ static void show_list(const json_t *apps)
         char age[32];
         struct buf names = BUF_INIT;
         join_names(&names, json_object_get(app, "functions"));
-        table_cell(&table, "%s", text(app, "app"));
-        table_cell(&table, "%s", text(app, "version"));
-        table_cell(&table, "%s", output_age((uint64_t)number(app, "deployed_ms"), age, sizeof age));
-        table_cell(&table, "%lld", number(app, "versions"));
+        table_cell(&table, "%s", answer_text(app, "app"));
+        table_cell(&table, "%s", answer_text(app, "version"));
+        table_cell(&table, "%s", output_age((uint64_t)answer_number(app, "deployed_ms"), age, sizeof age));
+        table_cell(&table, "%lld", answer_number(app, "versions"));
         table_cell(&table, "%s", buf_cstr(&names));
         buf_fini(&names);
     }
@@ -79,11 +58,11 @@ static void show_functions(const json_t *functions)
         const json_t *pool = json_object_get(function, "pool");
         struct buf methods = BUF_INIT;
         join_names(&methods, json_object_get(function, "methods"));
-        table_cell(&table, "%s", text(function, "name"));
-        table_cell(&table, "%lld ms", number(function, "timeout_ms"));
-        table_cell(&table, "%lld MiB", number(function, "memory_mb"));
-        table_cell(&table, "%s", text(function, "durability"));
-        table_cell(&table, "%lld-%lld", number(pool, "min"), number(pool, "max"));
+        table_cell(&table, "%s", answer_text(function, "name"));
+        table_cell(&table, "%lld ms", answer_number(function, "timeout_ms"));
+        table_cell(&table, "%lld MiB", answer_number(function, "memory_mb"));
+        table_cell(&table, "%s", answer_text(function, "durability"));
+        table_cell(&table, "%lld-%lld", answer_number(pool, "min"), answer_number(pool, "max"));
         table_cell(&table, "%s", methods.size ? buf_cstr(&methods) : "all");
         buf_fini(&methods);
     }
@@ -99,9 +78,9 @@ static void show_routes(const json_t *routes)
     json_t *route;
     json_array_foreach(routes, index, route)
     {
-        table_cell(&table, "%s", text(route, "method"));
-        table_cell(&table, "%s", text(route, "path"));
-        table_cell(&table, "%s", text(route, "function"));
+        table_cell(&table, "%s", answer_text(route, "method"));
+        table_cell(&table, "%s", answer_text(route, "path"));
+        table_cell(&table, "%s", answer_text(route, "function"));
     }
     putchar('\n');
     table_print(&table);
@@ -118,13 +97,13 @@ static void show_channels(const json_t *channels)
     {
         struct buf functions = BUF_INIT;
         join_names(&functions, json_object_get(channel, "functions"));
-        table_cell(&table, "%s", text(channel, "name"));
-        table_cell(&table, "%s", text(channel, "kind"));
+        table_cell(&table, "%s", answer_text(channel, "name"));
+        table_cell(&table, "%s", answer_text(channel, "kind"));
         table_cell(&table, "%s",
-                   strcmp(text(channel, "kind"), "live") != 0               ? "-"
+                   strcmp(answer_text(channel, "kind"), "live") != 0        ? "-"
                    : json_is_true(json_object_get(channel, "from_outside")) ? "publishes"
                                                                             : "reads");
-        table_cell(&table, "%s", text(channel, "http"));
+        table_cell(&table, "%s", answer_text(channel, "http"));
         table_cell(&table, "%s", functions.size ? buf_cstr(&functions) : "-");
         buf_fini(&functions);
     }
@@ -141,8 +120,9 @@ static void show_versions(const json_t *versions)
     json_array_foreach(versions, index, version)
     {
         char age[32];
-        table_cell(&table, "%s", text(version, "version"));
-        table_cell(&table, "%s", output_age((uint64_t)number(version, "deployed_ms"), age, sizeof age));
+        table_cell(&table, "%s", answer_text(version, "version"));
+        table_cell(&table, "%s",
+                   output_age((uint64_t)answer_number(version, "deployed_ms"), age, sizeof age));
         table_cell(&table, "%s", json_is_true(json_object_get(version, "current")) ? "current" : "");
     }
     putchar('\n');
@@ -205,10 +185,10 @@ enum cli_exit cmd_rollback(struct cli_line *line)
     if (line->json)
         output_json(json);
     else if (json_is_true(json_object_get(json, "unchanged")))
-        printf("%s runs %s already\n", text(json, "app"), text(json, "version"));
+        printf("%s runs %s already\n", answer_text(json, "app"), answer_text(json, "version"));
     else
-        printf("%s runs %s again; before it was %s\n", text(json, "app"), text(json, "version"),
-               text(json, "previous"));
+        printf("%s runs %s again; before it was %s\n", answer_text(json, "app"), answer_text(json, "version"),
+               answer_text(json, "previous"));
     json_decref(json);
     return EXIT_DONE;
 }
@@ -222,7 +202,7 @@ enum cli_exit cmd_remove(struct cli_line *line)
     if (line->json)
         output_json(json);
     else
-        printf("%s is removed; its state is %s\n", text(json, "app"), text(json, "state"));
+        printf("%s is removed; its state is %s\n", answer_text(json, "app"), answer_text(json, "state"));
     json_decref(json);
     return EXIT_DONE;
 }

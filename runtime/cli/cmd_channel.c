@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/base/bounds.h"
+#include "runtime/cli/answer.h"
 #include "runtime/cli/client.h"
 #include "runtime/cli/output.h"
 #include "runtime/cli/place.h"
@@ -12,23 +13,10 @@ enum { TAIL_DEFAULT = 20, PAGE = 500, WAIT_S = 20 };
 
 static void channel_path(struct buf *path, const char *app, const char *channel)
 {
-    buf_append_cstr(path, "/v1/apps/");
-    client_escape(path, slice_cstr(app), false);
-    buf_append_cstr(path, "/channels");
+    app_path(path, slice_cstr(app), "/channels");
     if (!channel) return;
     buf_append_byte(path, '/');
     client_escape(path, slice_cstr(channel), false);
-}
-
-static long long number(const json_t *row, const char *name)
-{
-    return (long long)json_integer_value(json_object_get(row, name));
-}
-
-static const char *text(const json_t *row, const char *name)
-{
-    const char *found = json_string_value(json_object_get(row, name));
-    return found ? found : "";
 }
 
 /* ---- ls ---- */
@@ -44,15 +32,15 @@ static void show_groups(const json_t *channels)
     {
         json_array_foreach(json_object_get(channel, "groups"), g, group)
         {
-            table_cell(&table, "%s", text(channel, "channel"));
-            table_cell(&table, "%s", text(group, "group"));
-            table_cell(&table, "%s", text(group, "function"));
-            table_cell(&table, "%lld", number(group, "partition"));
-            table_cell(&table, "%lld", number(group, "cursor"));
-            table_cell(&table, "%lld", number(group, "lag"));
-            table_cell(&table, "%lld", number(group, "in_flight"));
-            table_cell(&table, "%lld", number(group, "dead"));
-            table_cell(&table, "%lld", number(group, "lost"));
+            table_cell(&table, "%s", answer_text(channel, "channel"));
+            table_cell(&table, "%s", answer_text(group, "group"));
+            table_cell(&table, "%s", answer_text(group, "function"));
+            table_cell(&table, "%lld", answer_number(group, "partition"));
+            table_cell(&table, "%lld", answer_number(group, "cursor"));
+            table_cell(&table, "%lld", answer_number(group, "lag"));
+            table_cell(&table, "%lld", answer_number(group, "in_flight"));
+            table_cell(&table, "%lld", answer_number(group, "dead"));
+            table_cell(&table, "%lld", answer_number(group, "lost"));
         }
     }
     table_print(&table);
@@ -74,46 +62,40 @@ static void show_channels(const json_t *channels)
                                                                                    : "reads";
         if (!partitions)
         {
-            table_cell(&table, "%s", text(channel, "channel"));
-            table_cell(&table, "%s", text(channel, "kind"));
+            table_cell(&table, "%s", answer_text(channel, "channel"));
+            table_cell(&table, "%s", answer_text(channel, "kind"));
             table_cell(&table, "%s", bus);
-            table_cell(&table, "%s", text(channel, "http"));
+            table_cell(&table, "%s", answer_text(channel, "http"));
             for (int i = 0; i < 3; i++) table_cell(&table, "-");
         }
         json_array_foreach(partitions, p, partition)
         {
-            table_cell(&table, "%s", text(channel, "channel"));
-            table_cell(&table, "%s", text(channel, "kind"));
+            table_cell(&table, "%s", answer_text(channel, "channel"));
+            table_cell(&table, "%s", answer_text(channel, "kind"));
             table_cell(&table, "%s", bus);
-            table_cell(&table, "%s", text(channel, "http"));
-            table_cell(&table, "%lld", number(partition, "partition"));
-            table_cell(&table, "%lld", number(partition, "first"));
-            table_cell(&table, "%lld", number(partition, "next"));
+            table_cell(&table, "%s", answer_text(channel, "http"));
+            table_cell(&table, "%lld", answer_number(partition, "partition"));
+            table_cell(&table, "%lld", answer_number(partition, "first"));
+            table_cell(&table, "%lld", answer_number(partition, "next"));
         }
     }
     table_print(&table);
     table_fini(&table);
 }
 
+static void show_list(const struct cli_line *line, const json_t *answer)
+{
+    (void)line; /* has nothing to say to it */
+    show_channels(json_object_get(answer, "channels"));
+    putchar('\n');
+    show_groups(json_object_get(answer, "channels"));
+}
+
 enum cli_exit cmd_channel_ls(struct cli_line *line)
 {
     struct buf path = BUF_INIT;
-    json_t *json;
     channel_path(&path, line->args[0], NULL);
-    enum cli_exit code =
-        client_json(line, &(struct client_request){.method = "GET", .path = buf_cstr(&path)}, &json);
-    buf_fini(&path);
-    if (code != EXIT_DONE) return code;
-    if (line->json)
-        output_json(json);
-    else
-    {
-        show_channels(json_object_get(json, "channels"));
-        putchar('\n');
-        show_groups(json_object_get(json, "channels"));
-    }
-    json_decref(json);
-    return EXIT_DONE;
+    return answer_show(line, "GET", &path, show_list);
 }
 
 /* ---- tail ---- */
@@ -133,11 +115,11 @@ static void show_message(const struct cli_line *line, const json_t *row)
         return;
     }
     char age[32];
-    printf("%lld  %s  ", number(row, "offset"),
-           output_age((uint64_t)number(row, "time_ms"), age, sizeof age));
-    put_visible(json_object_get(row, "key") ? text(row, "key") : "-");
+    printf("%lld  %s  ", answer_number(row, "offset"),
+           output_age((uint64_t)answer_number(row, "time_ms"), age, sizeof age));
+    put_visible(json_object_get(row, "key") ? answer_text(row, "key") : "-");
     fputs("  ", stdout);
-    put_visible(json_object_get(row, "body") ? text(row, "body") : text(row, "body_base64"));
+    put_visible(json_object_get(row, "body") ? answer_text(row, "body") : answer_text(row, "body_base64"));
     putchar('\n');
 }
 
@@ -158,7 +140,7 @@ static enum cli_exit page_show(const struct cli_line *line, struct buf *path, un
     json_t *row;
     json_array_foreach(json_object_get(json, "messages"), index, row) show_message(line, row);
     *count = index;
-    *from = number(json, "next");
+    *from = answer_number(json, "next");
     json_decref(json);
     fflush(stdout);
     return EXIT_DONE;
@@ -172,18 +154,16 @@ static enum cli_exit newest(const struct cli_line *line, unsigned long partition
     json_t *json, *channel, *part;
     size_t c, p;
     channel_path(&path, line->args[0], NULL);
-    enum cli_exit code =
-        client_json(line, &(struct client_request){.method = "GET", .path = buf_cstr(&path)}, &json);
-    buf_fini(&path);
+    enum cli_exit code = answer_get(line, "GET", &path, &json);
     if (code != EXIT_DONE) return code;
     json_array_foreach(json_object_get(json, "channels"), c, channel)
     {
-        if (strcmp(text(channel, "channel"), line->args[1]) != 0) continue;
+        if (strcmp(answer_text(channel, "channel"), line->args[1]) != 0) continue;
         json_array_foreach(json_object_get(channel, "partitions"), p, part)
         {
-            if (number(part, "partition") != (long long)partition) continue;
-            *from = number(part, "next") - (long long)count;
-            if (*from < number(part, "first")) *from = number(part, "first");
+            if (answer_number(part, "partition") != (long long)partition) continue;
+            *from = answer_number(part, "next") - (long long)count;
+            if (*from < answer_number(part, "first")) *from = answer_number(part, "first");
         }
     }
     json_decref(json);
@@ -225,6 +205,12 @@ enum cli_exit cmd_channel_tail(struct cli_line *line)
 
 /* ---- append ---- */
 
+static void show_offset(const struct cli_line *line, const json_t *answer)
+{
+    (void)line; /* likewise */
+    printf("%lld\n", answer_number(answer, "offset"));
+}
+
 enum cli_exit cmd_channel_append(struct cli_line *line)
 {
     struct buf path = BUF_INIT, body = BUF_INIT, type = BUF_INIT;
@@ -248,13 +234,7 @@ enum cli_exit cmd_channel_append(struct cli_line *line)
     buf_fini(&path);
     buf_fini(&body);
     buf_fini(&type);
-    if (code != EXIT_DONE) return code;
-    if (line->json)
-        output_json(json);
-    else
-        printf("%lld\n", number(json, "offset"));
-    json_decref(json);
-    return EXIT_DONE;
+    return code == EXIT_DONE ? answer_end(line, json, show_offset) : code;
 }
 
 /* ---- groups ---- */
@@ -265,22 +245,6 @@ static void group_path(struct buf *path, const char *const *args, const char *wh
     buf_append_cstr(path, "/groups/");
     client_escape(path, slice_cstr(args[2]), false);
     buf_printf(path, "/%s?partition=%lu", what, partition);
-}
-
-static enum cli_exit act(const struct cli_line *line, const char *method, struct buf *path,
-                         const char *format)
-{
-    json_t *json;
-    enum cli_exit code =
-        client_json(line, &(struct client_request){.method = method, .path = buf_cstr(path)}, &json);
-    buf_fini(path);
-    if (code != EXIT_DONE) return code;
-    if (line->json)
-        output_json(json);
-    else
-        printf("%s: %lld\n", format, number(json, "count"));
-    json_decref(json);
-    return EXIT_DONE;
 }
 
 enum cli_exit cmd_channel_replay(struct cli_line *line)
@@ -303,33 +267,33 @@ enum cli_exit cmd_channel_replay(struct cli_line *line)
         buf_printf(&path, "&from=%s", from);
     else
         buf_printf(&path, "&time_ms=%llu", (unsigned long long)time_ms);
-    json_t *json;
-    enum cli_exit code =
-        client_json(line, &(struct client_request){.method = "POST", .path = buf_cstr(&path)}, &json);
-    buf_fini(&path);
-    if (code != EXIT_DONE) return code;
-    if (line->json) output_json(json);
-    json_decref(json);
-    return EXIT_DONE;
+    return answer_show(line, "POST", &path, NULL);
 }
 
-static void show_dead(const json_t *dead)
+static void show_dead(const struct cli_line *line, const json_t *answer)
 {
+    (void)line; /* likewise */
     struct table table;
     char age[32];
     table_init(&table, (const char *[]){"OFFSET", "KEY", "ATTEMPTS", "LAST", "ERROR", NULL});
     size_t index;
     json_t *row;
-    json_array_foreach(dead, index, row)
+    json_array_foreach(json_object_get(answer, "dead"), index, row)
     {
-        table_cell(&table, "%lld", number(row, "offset"));
-        table_cell(&table, "%s", text(row, "key"));
-        table_cell(&table, "%lld", number(row, "attempts"));
-        table_cell(&table, "%s", output_age((uint64_t)number(row, "failed_ms"), age, sizeof age));
-        table_cell(&table, "%s", text(row, "error"));
+        table_cell(&table, "%lld", answer_number(row, "offset"));
+        table_cell(&table, "%s", answer_text(row, "key"));
+        table_cell(&table, "%lld", answer_number(row, "attempts"));
+        table_cell(&table, "%s", output_age((uint64_t)answer_number(row, "failed_ms"), age, sizeof age));
+        table_cell(&table, "%s", answer_text(row, "error"));
     }
     table_print(&table);
     table_fini(&table);
+}
+
+static void show_count(const struct cli_line *line, const json_t *answer)
+{
+    printf("%s: %lld\n", strcmp(line->args[0], "retry") == 0 ? "tried again" : "dropped",
+           answer_number(answer, "count"));
 }
 
 enum cli_exit cmd_channel_dead(struct cli_line *line)
@@ -345,16 +309,6 @@ enum cli_exit cmd_channel_dead(struct cli_line *line)
         return EXIT_USAGE;
     group_path(&path, line->args + 1, "dead", partition);
     if (cli_option(line, "offset")) buf_printf(&path, "&offset=%lu", offset);
-    if (!list) return act(line, retry ? "POST" : "DELETE", &path, retry ? "tried again" : "dropped");
-    json_t *json;
-    enum cli_exit code =
-        client_json(line, &(struct client_request){.method = "GET", .path = buf_cstr(&path)}, &json);
-    buf_fini(&path);
-    if (code != EXIT_DONE) return code;
-    if (line->json)
-        output_json(json);
-    else
-        show_dead(json_object_get(json, "dead"));
-    json_decref(json);
-    return EXIT_DONE;
+    if (list) return answer_show(line, "GET", &path, show_dead);
+    return answer_show(line, retry ? "POST" : "DELETE", &path, show_count);
 }

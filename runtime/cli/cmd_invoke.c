@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "runtime/base/bounds.h"
+#include "runtime/cli/answer.h"
 #include "runtime/cli/client.h"
-#include "runtime/cli/output.h"
 #include "runtime/cli/place.h"
 
-/* "/v1/apps/APP/<verb>/FUNCTION/ENTITY"; the query string of the target goes along. */
+/* "/v1/apps/APP<verb>FUNCTION/ENTITY", the verb being "/invoke/" or its like; the query string of the target goes along. */
 static bool invoke_path(struct buf *path, const char *verb, const char *argument)
 {
     struct target target = target_split(argument);
@@ -17,9 +17,7 @@ static bool invoke_path(struct buf *path, const char *verb, const char *argument
     const char *query = memchr(target.rest.data, '?', target.rest.size);
     struct slice place = target.rest;
     if (query) place.size = (size_t)(query - (const char *)place.data);
-    buf_append_cstr(path, "/v1/apps/");
-    client_escape(path, target.app, false);
-    buf_printf(path, "/%s/", verb);
+    app_path(path, target.app, verb);
     client_escape(path, place, true);
     if (query) buf_append_cstr(path, query);
     return place.size > 0;
@@ -69,7 +67,7 @@ enum cli_exit cmd_invoke(struct cli_line *line)
     struct buf path = BUF_INIT, body = BUF_INIT;
     enum cli_exit code = EXIT_DONE;
     const char *data = cli_option(line, "data");
-    if (!invoke_path(&path, "invoke", line->args[0]))
+    if (!invoke_path(&path, "/invoke/", line->args[0]))
         code = cli_complain(EXIT_USAGE, "`%s` is not APP/FUNCTION[/ENTITY]", line->args[0]);
     else if (data && !data_read(data, BOUND_HTTP_BODY_BYTES_MAX, &body))
         code = EXIT_LOCAL;
@@ -97,37 +95,23 @@ enum cli_exit cmd_invoke(struct cli_line *line)
     return code;
 }
 
+static void show_place(const struct cli_line *line, const json_t *answer)
+{
+    (void)line; /* has nothing to say to it */
+    printf("partition %lld of %lld, on %s: %s\n", answer_number(answer, "partition"),
+           answer_number(answer, "partitions"), answer_text(answer, "node"), answer_text(answer, "reason"));
+    printf("%s; %lld invocations of the partition are in flight\n",
+           json_is_true(json_object_get(answer, "warm"))
+               ? "a worker of this version runs there"
+               : "no worker runs yet: the first invocation starts one",
+           answer_number(answer, "in_flight"));
+}
+
 /* Where it would run, and why. */
 enum cli_exit cmd_explain_invoke(struct cli_line *line)
 {
     struct buf path = BUF_INIT;
-    json_t *json;
-    if (!invoke_path(&path, "explain", line->args[0]))
-    {
-        buf_fini(&path);
-        return cli_complain(EXIT_USAGE, "expected APP/FUNCTION[/ENTITY], got `%s`", line->args[0]);
-    }
-    enum cli_exit code =
-        client_json(line, &(struct client_request){.method = "GET", .path = buf_cstr(&path)}, &json);
+    if (invoke_path(&path, "/explain/", line->args[0])) return answer_show(line, "GET", &path, show_place);
     buf_fini(&path);
-    if (code != EXIT_DONE) return code;
-    if (line->json)
-    {
-        output_json(json);
-    }
-    else
-    {
-        printf("partition %lld of %lld, on %s: %s\n",
-               (long long)json_integer_value(json_object_get(json, "partition")),
-               (long long)json_integer_value(json_object_get(json, "partitions")),
-               json_string_value(json_object_get(json, "node")),
-               json_string_value(json_object_get(json, "reason")));
-        printf("%s; %lld invocations of the partition are in flight\n",
-               json_is_true(json_object_get(json, "warm"))
-                   ? "a worker of this version runs there"
-                   : "no worker runs yet: the first invocation starts one",
-               (long long)json_integer_value(json_object_get(json, "in_flight")));
-    }
-    json_decref(json);
-    return EXIT_DONE;
+    return cli_complain(EXIT_USAGE, "expected APP/FUNCTION[/ENTITY], got `%s`", line->args[0]);
 }

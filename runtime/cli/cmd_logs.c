@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/cli/answer.h"
 #include "runtime/cli/client.h"
 
 enum { TAIL_MAX = 100000 };
@@ -12,12 +13,6 @@ struct reader {
     const struct cli_line *line;
     struct buf rest; /* the beginning of a line whose end has not come */
 };
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value ? value : "";
-}
 
 /* What a function says can neither look like lines of others nor steer the terminal. */
 static void print_harmless(const char *words)
@@ -48,9 +43,9 @@ static void show_json(struct slice bytes)
                (long long)dropped);
     else
     {
-        printf("%s.%03d %-5s %s/%s %s ", clock, (int)(time_ms % 1000), text(line, "level"), text(line, "app"),
-               text(line, "function"), text(line, "invocation"));
-        print_harmless(text(line, "text"));
+        printf("%s.%03d %-5s %s/%s %s ", clock, (int)(time_ms % 1000), answer_text(line, "level"),
+               answer_text(line, "app"), answer_text(line, "function"), answer_text(line, "invocation"));
+        print_harmless(answer_text(line, "text"));
     }
     json_decref(line);
 }

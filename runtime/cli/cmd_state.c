@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/base/bounds.h"
+#include "runtime/cli/answer.h"
 #include "runtime/cli/client.h"
 #include "runtime/cli/output.h"
 #include "runtime/cli/place.h"
@@ -14,13 +15,6 @@ static void query_add(struct buf *path, const char *name, struct slice value)
 {
     buf_printf(path, "%c%s=", memchr(path->data, '?', path->size) ? '&' : '?', name);
     client_escape(path, value, false);
-}
-
-static void state_path(struct buf *path, struct slice app, const char *rest)
-{
-    buf_append_cstr(path, "/v1/apps/");
-    client_escape(path, app, false);
-    buf_printf(path, "/state%s", rest);
 }
 
 /* ---- one row ---- */
@@ -35,7 +29,7 @@ static bool row_path(const struct cli_line *line, struct buf *path)
                            line->args[0]);
         return false;
     }
-    state_path(path, target.app, "");
+    app_path(path, target.app, "/state");
     query_add(path, "entity", target.rest);
     query_add(path, "name", slice_cstr(line->args[1]));
     return true;
@@ -175,7 +169,7 @@ enum cli_exit cmd_state_scan(struct cli_line *line)
     if (scan.entities && line->arg_count > 1)
         return cli_complain(EXIT_USAGE, "a PREFIX of row names needs an entity: APP/ENTITY PREFIX");
     struct buf query = BUF_INIT;
-    state_path(&query, target.app, "/rows");
+    app_path(&query, target.app, "/state/rows");
     if (target.has_rest) query_add(&query, "entity", target.rest);
     if (line->arg_count > 1) query_add(&query, "prefix", slice_cstr(line->args[1]));
     if (!scan.values) query_add(&query, "values", SLICE("0"));
@@ -259,7 +253,7 @@ enum cli_exit cmd_state_ls(struct cli_line *line)
     struct entities entities = {.line = line, .list = json_array()};
     if (!cli_option_number(line, "limit", ROWS_DEFAULT, ROWS_LIMIT_MAX, &entities.limit)) return EXIT_USAGE;
     struct buf query = BUF_INIT;
-    state_path(&query, slice_cstr(line->args[0]), "/rows?values=0");
+    app_path(&query, slice_cstr(line->args[0]), "/state/rows?values=0");
     if (line->arg_count > 1) query_add(&query, "entity_prefix", slice_cstr(line->args[1]));
     buf_printf(&query, "&limit=%d", PAGE_ROWS);
     table_init(&entities.table, (const char *[]){"ENTITY", "ROWS", "BYTES", NULL});

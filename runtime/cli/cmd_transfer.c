@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 
+#include "runtime/cli/answer.h"
 #include "runtime/cli/client.h"
 #include "runtime/cli/job.h"
 #include "runtime/cli/output.h"
@@ -11,9 +12,8 @@ static enum cli_exit transfer(struct cli_line *line, const char *verb, const cha
     struct buf file = BUF_INIT, path = BUF_INIT;
     json_t *done = NULL;
     job_absolute(&file, line->args[1]);
-    buf_append_cstr(&path, "/v1/apps/");
-    client_escape(&path, slice_cstr(line->args[0]), false);
-    buf_printf(&path, "/state/%s?path=", verb);
+    app_path(&path, slice_cstr(line->args[0]), "/state/");
+    buf_printf(&path, "%s?path=", verb);
     client_escape(&path, buf_view(&file), false);
     enum cli_exit code = job_follow(line, buf_cstr(&path), &done);
     if (code == EXIT_DONE && line->json)
@@ -21,9 +21,9 @@ static enum cli_exit transfer(struct cli_line *line, const char *verb, const cha
     else if (code == EXIT_DONE)
     {
         char bytes[32];
-        uint64_t size = (uint64_t)json_integer_value(json_object_get(done, "bytes"));
-        printf("%lld rows, %s, %s %s\n", (long long)json_integer_value(json_object_get(done, "rows")),
-               output_bytes(size, bytes, sizeof bytes), words, line->args[1]);
+        uint64_t size = (uint64_t)answer_number(done, "bytes");
+        printf("%lld rows, %s, %s %s\n", answer_number(done, "rows"), output_bytes(size, bytes, sizeof bytes),
+               words, line->args[1]);
     }
     json_decref(done);
     buf_fini(&file);

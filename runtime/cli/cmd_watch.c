@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/cli/answer.h"
 #include "runtime/cli/client.h"
 
 enum { SHOWN_BYTES_MAX = 100 };
@@ -94,9 +95,8 @@ enum cli_exit cmd_state_watch(struct cli_line *line)
         return EXIT_USAGE;
     struct reader reader = {.line = line};
     struct buf path = BUF_INIT;
-    buf_append_cstr(&path, "/v1/apps/");
-    client_escape(&path, slice_cstr(line->args[0]), false);
-    buf_printf(&path, "/state/changes?from=%lu", from);
+    app_path(&path, slice_cstr(line->args[0]), "/state/changes");
+    buf_printf(&path, "?from=%lu", from);
     if (cli_option(line, "partition")) buf_printf(&path, "&partition=%lu", partition);
     enum cli_exit code = client_stream(
         line, &(struct client_request){.method = "GET", .path = buf_cstr(&path)}, on_chunk, &reader);
