@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,11 @@ static inline void write_all(const void *bytes, size_t size)
     for (size_t done = 0; done < size;)
     {
         ssize_t written = write(LINK, (const char *)bytes + done, size - done);
+        if (written < 0 && errno == EAGAIN) /* the link does not block */
+        {
+            (void)poll(&(struct pollfd){.fd = LINK, .events = POLLOUT}, 1, -1);
+            continue;
+        }
         if (written <= 0) return;
         done += (size_t)written;
     }
