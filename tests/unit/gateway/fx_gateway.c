@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -66,11 +67,29 @@ void fx_gateway_fini(struct fx_gateway *fx)
     {
         if (fx->held[i]) http_reply(fx->held[i], 200, NULL, 0, SLICE_EMPTY);
     }
-    gateway_close(fx->gateway, on_closed, fx);
+    if (!fx->closed) gateway_close(fx->gateway, on_closed, fx);
     fx_settle(fx);
     assert_true(fx->closed);
     loop_destroy(fx->loop);
     buf_fini(&fx->seen);
+    struct stream_mem **clients = (struct stream_mem **)fx->clients.data;
+    for (size_t i = 0; i < fx->clients.size / sizeof *clients; i++) stream_mem_destroy(clients[i]);
+    buf_fini(&fx->clients);
+}
+
+int fx_gateway_setup(void **state)
+{
+    struct fx_gateway *fx = mem_zalloc(sizeof *fx);
+    fx_gateway_init(fx, NULL);
+    *state = fx;
+    return 0;
+}
+
+int fx_gateway_teardown(void **state)
+{
+    fx_gateway_fini(*state);
+    free(*state);
+    return 0;
 }
 
 struct stream_mem *fx_connect(struct fx_gateway *fx)
@@ -78,8 +97,19 @@ struct stream_mem *fx_connect(struct fx_gateway *fx)
     struct stream_mem *client;
     struct stream *stream = stream_mem_open(fx->loop, &client);
     gateway_serve(fx->gateway, stream, on_request, fx);
+    buf_append(&fx->clients, slice_make(&client, sizeof client));
     fx_settle(fx);
     return client;
+}
+
+void fx_forget(struct fx_gateway *fx, struct stream_mem *client)
+{
+    struct stream_mem **clients = (struct stream_mem **)fx->clients.data;
+    size_t place = 0;
+    while (clients[place] != client) place++;
+    fx->clients.size -= sizeof client;
+    clients[place] = clients[fx->clients.size / sizeof client];
+    stream_mem_destroy(client);
 }
 
 void fx_settle(struct fx_gateway *fx)

@@ -23,15 +23,22 @@ struct fx_gateway {
     struct buf seen; /* one line for each request: "POST /path?query body" */
     size_t requests;
     size_t aborts;
+    struct buf clients; /* struct stream_mem *: what fx_connect() has made */
     bool drained;
     bool closed;
 };
 
 void fx_gateway_init(struct fx_gateway *fx, const struct gateway_limits *limits);
-/* Answers what is held, closes, frees. */
+/* Answers what is held, closes, frees, the clients too. */
 void fx_gateway_fini(struct fx_gateway *fx);
+/* The same for cmocka: *state is a gateway with the usual limits. */
+int fx_gateway_setup(void **state);
+int fx_gateway_teardown(void **state);
 
+/* Lives until the fixture ends, */
 struct stream_mem *fx_connect(struct fx_gateway *fx);
+/* or until this, when its connection is closed. */
+void fx_forget(struct fx_gateway *fx, struct stream_mem *client);
 /* Turns until nothing moves any more. */
 void fx_settle(struct fx_gateway *fx);
 void fx_advance_ms(struct fx_gateway *fx, uint64_t ms);

@@ -24,167 +24,131 @@ static void assert_contains(const char *text, const char *part)
 
 static void a_request_is_answered_and_the_connection_goes_on(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, POST("/echo", "5", "hello"));
+    struct fx_gateway *fx = *state;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, POST("/echo", "5", "hello"));
     const char *answer = fx_received(client);
     assert_contains(answer, "HTTP/1.1 200 OK\r\nServer: stead\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n");
     assert_contains(answer, "Content-Length: 5\r\n\r\nhello");
-    fx_advance_ms(&fx, 1000);
-    fx_send(&fx, client, GET("/again"));
+    fx_advance_ms(fx, 1000);
+    fx_send(fx, client, GET("/again"));
     assert_contains(fx_received(client), "Date: Tue, 14 Nov 2023 22:13:21 GMT\r\n");
-    assert_string_equal(buf_cstr(&fx.seen), "POST /echo hello\nGET /again \n");
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
+    assert_string_equal(buf_cstr(&fx->seen), "POST /echo hello\nGET /again \n");
 }
 
 static void answers_leave_in_the_order_of_the_requests(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/1") GET("/2") GET("/3"));
-    assert_int_equal(fx.held_count, 3);
-    fx_answer(&fx, 2, "three");
-    fx_answer(&fx, 1, "two");
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/1") GET("/2") GET("/3"));
+    assert_int_equal(fx->held_count, 3);
+    fx_answer(fx, 2, "three");
+    fx_answer(fx, 1, "two");
     assert_string_equal(fx_received(client), "");
-    fx_answer(&fx, 0, "one");
+    fx_answer(fx, 0, "one");
     const char *answers = fx_received(client);
     const char *one = strstr(answers, "one"), *two = strstr(answers, "two"),
                *three = strstr(answers, "three");
     assert_true(one && two && three && one < two && two < three);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void bytes_may_come_one_by_one_and_go_one_by_one(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    struct stream_mem *client = fx_connect(&fx);
+    struct fx_gateway *fx = *state;
+    struct stream_mem *client = fx_connect(fx);
     stream_mem_fault(client)->read_max = 1;
     stream_mem_fault(client)->write_max = 1;
-    fx_send(&fx, client,
+    fx_send(fx, client,
             POST("/a", "3", "abc") "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
                                    "2\r\nde\r\n1;x=y\r\nf\r\n0\r\nT: v\r\n\r\n" GET("/c"));
-    for (int i = 0; i < 2000; i++) loop_turn(fx.loop, false);
-    assert_string_equal(buf_cstr(&fx.seen), "POST /a abc\nPOST /b def\nGET /c \n");
+    for (int i = 0; i < 2000; i++) loop_turn(fx->loop, false);
+    assert_string_equal(buf_cstr(&fx->seen), "POST /a abc\nPOST /b def\nGET /c \n");
     assert_int_equal(fx_count(fx_received(client), "HTTP/1.1 200 OK"), 3);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void connection_close_is_obeyed_and_said(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: foo, Close\r\n\r\n" GET("/not-run"));
+    struct fx_gateway *fx = *state;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: foo, Close\r\n\r\n" GET("/not-run"));
     assert_contains(fx_received(client), "Connection: close\r\n");
-    assert_int_equal(fx.requests, 1);
+    assert_int_equal(fx->requests, 1);
     assert_true(stream_mem_is_finished(client));
     assert_false(stream_mem_is_closed(client)); /* lingers, so that the answer is not cut */
     stream_mem_send_end(client, STATUS_OK);
-    fx_settle(&fx);
+    fx_settle(fx);
     assert_true(stream_mem_is_closed(client));
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void http_1_0_closes_unless_asked_to_keep(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    struct fx_gateway *fx = *state;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_contains(fx_received(client), "Connection: keep-alive\r\n");
-    fx_send(&fx, client, "GET /b HTTP/1.0\r\n\r\n");
+    fx_send(fx, client, "GET /b HTTP/1.0\r\n\r\n");
     assert_contains(fx_received(client), "Connection: close\r\n");
     assert_true(stream_mem_is_finished(client));
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_client_that_has_finished_sending_still_gets_its_answer(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/"));
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/"));
     stream_mem_send_end(client, STATUS_OK);
-    fx_settle(&fx);
-    assert_int_equal(fx.aborts, 0);
-    fx_answer(&fx, 0, "late");
+    fx_settle(fx);
+    assert_int_equal(fx->aborts, 0);
+    fx_answer(fx, 0, "late");
     assert_contains(fx_received(client), "late");
     assert_true(stream_mem_is_closed(client));
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_broken_connection_aborts_its_exchanges_whose_answers_go_nowhere(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/1") GET("/2") "GET /half HT");
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/1") GET("/2") "GET /half HT");
     stream_mem_send_end(client, STATUS_IO);
-    fx_settle(&fx);
-    assert_int_equal(fx.aborts, 2);
+    fx_settle(fx);
+    assert_int_equal(fx->aborts, 2);
     assert_true(stream_mem_is_closed(client));
-    fx_answer(&fx, 1, "");
-    fx_answer(&fx, 0, "");
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
+    fx_answer(fx, 1, "");
+    fx_answer(fx, 0, "");
 }
 
 static void a_failing_write_aborts_what_is_still_running(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/1") GET("/2"));
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/1") GET("/2"));
     stream_mem_fault(client)->write_broken = true;
-    fx_answer(&fx, 0, "x");
-    assert_int_equal(fx.aborts, 1);
+    fx_answer(fx, 0, "x");
+    assert_int_equal(fx->aborts, 1);
     assert_true(stream_mem_is_closed(client));
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 /* ---- expectations, HEAD, empty answers ---- */
 
 static void a_client_that_waits_for_100_gets_it_when_its_turn_comes(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client,
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client,
             GET("/first") "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
     assert_string_equal(fx_received(client), ""); /* it must not come before the answer to the first */
-    fx_answer(&fx, 0, "one");
+    fx_answer(fx, 0, "one");
     const char *text = fx_received(client);
     assert_contains(text, "one");
     assert_contains(text, "HTTP/1.1 100 Continue\r\n\r\n");
-    fx_send(&fx, client, "hi");
-    fx_answer(&fx, 1, "two");
+    fx_send(fx, client, "hi");
+    fx_answer(fx, 1, "two");
     assert_int_equal(fx_count(fx_received(client), "100 Continue"), 0);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_body_that_will_be_refused_is_not_asked_for(void **state)
@@ -198,49 +162,42 @@ static void a_body_that_will_be_refused_is_not_asked_for(void **state)
     assert_contains(text, "HTTP/1.1 413 ");
     assert_int_equal(fx_count(text, "100 Continue"), 0);
     fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void head_is_answered_with_the_length_and_without_the_body(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" GET("/next"));
-    fx_answer(&fx, 0, "12345");
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" GET("/next"));
+    fx_answer(fx, 0, "12345");
     const char *text = fx_received(client);
     assert_contains(text, "Content-Length: 5\r\n\r\n");
     assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
-    http_reply(fx.held[1], 204, NULL, 0, SLICE("dropped"));
-    fx.held[1] = NULL;
-    fx_settle(&fx);
+    http_reply(fx->held[1], 204, NULL, 0, SLICE("dropped"));
+    fx->held[1] = NULL;
+    fx_settle(fx);
     text = fx_received(client);
     assert_contains(text, "HTTP/1.1 204 No Content\r\n");
     assert_null(strstr(text, "Content-Length"));
     assert_null(strstr(text, "dropped"));
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void headers_of_a_handler_cannot_break_the_answer(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/") GET("/"));
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/") GET("/"));
     const struct http_header headers[] = {
         {SLICE("X-Good"), SLICE("yes")},           {SLICE("X-Bad"), SLICE("a\r\nInjected: 1")},
         {SLICE("Bad Name"), SLICE("v")},           {SLICE("content-length"), SLICE("99")},
         {SLICE("Transfer-Encoding"), SLICE("xx")}, {SLICE("X-Zero"), SLICE("a\0b")},
     };
-    http_reply(fx.held[0], 200, headers, 6, SLICE("ok"));
-    http_reply(fx.held[1], 99, NULL, 0, SLICE("ok"));
-    fx.held[0] = fx.held[1] = NULL;
-    fx_settle(&fx);
+    http_reply(fx->held[0], 200, headers, 6, SLICE("ok"));
+    http_reply(fx->held[1], 99, NULL, 0, SLICE("ok"));
+    fx->held[0] = fx->held[1] = NULL;
+    fx_settle(fx);
     const char *text = fx_received(client);
     assert_contains(text, "X-Good: yes\r\n");
     assert_null(strstr(text, "Injected"));
@@ -250,25 +207,21 @@ static void headers_of_a_handler_cannot_break_the_answer(void **state)
     assert_null(strstr(text, "X-Zero"));
     assert_contains(text, "HTTP/1.1 502 Bad Gateway\r\n");
     assert_contains(text, "the function answered with HTTP status 99, which is not one");
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_failure_is_told_as_the_table_says(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/") GET("/") GET("/"));
-    http_fail(fx.held[0], &(struct http_failure){.status = STATUS_QUEUE_FULL});
-    http_fail(fx.held[1], &(struct http_failure){.status = STATUS_METHOD_NOT_ALLOWED, .allow = "GET, PUT"});
-    http_fail(fx.held[2], &(struct http_failure){.status = STATUS_FUNCTION_CRASHED,
-                                                 .message = "signal \"11\"\n\xff",
-                                                 .invocation = "inv-1"});
-    fx.held[0] = fx.held[1] = fx.held[2] = NULL;
-    fx_settle(&fx);
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/") GET("/") GET("/"));
+    http_fail(fx->held[0], &(struct http_failure){.status = STATUS_QUEUE_FULL});
+    http_fail(fx->held[1], &(struct http_failure){.status = STATUS_METHOD_NOT_ALLOWED, .allow = "GET, PUT"});
+    http_fail(fx->held[2], &(struct http_failure){.status = STATUS_FUNCTION_CRASHED,
+                                                  .message = "signal \"11\"\n\xff",
+                                                  .invocation = "inv-1"});
+    fx->held[0] = fx->held[1] = fx->held[2] = NULL;
+    fx_settle(fx);
     const char *text = fx_received(client);
     assert_contains(text, "HTTP/1.1 429 Too Many Requests\r\n");
     assert_contains(text, "Retry-After: 1\r\n");
@@ -279,8 +232,6 @@ static void a_failure_is_told_as_the_table_says(void **state)
     assert_contains(text, "Allow: GET, PUT\r\n");
     assert_contains(text, "\"message\":\"signal \\\"11\\\"\\u000a\\ufffd\",");
     assert_contains(text, "\"invocation\":\"inv-1\"}}");
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 /* ---- limits ---- */
@@ -299,7 +250,6 @@ static void check_refused(const struct gateway_limits *limits, const char *bytes
     assert_int_equal(fx.requests, 0);
     assert_true(stream_mem_is_finished(client));
     fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void each_limit_has_its_own_answer(void **state)
@@ -340,8 +290,6 @@ static void a_connection_above_the_limit_gets_503_and_those_open_go_on(void **st
     fx_send(&fx, first, GET("/"));
     assert_contains(fx_received(first), "200 OK");
     fx_gateway_fini(&fx);
-    stream_mem_destroy(first);
-    stream_mem_destroy(second);
 }
 
 static void bodies_that_together_are_too_much_are_refused_until_there_is_room(void **state)
@@ -365,9 +313,6 @@ static void bodies_that_together_are_too_much_are_refused_until_there_is_room(vo
     gateway_stats(fx.gateway, &stats);
     assert_int_equal(stats.bodies_bytes, 0);
     fx_gateway_fini(&fx);
-    stream_mem_destroy(first);
-    stream_mem_destroy(second);
-    stream_mem_destroy(third);
 }
 
 static void more_pipelined_requests_than_allowed_wait_in_the_socket(void **state)
@@ -384,15 +329,12 @@ static void more_pipelined_requests_than_allowed_wait_in_the_socket(void **state
     assert_int_equal(fx.held_count, 5);
     assert_string_equal(buf_cstr(&fx.seen), "GET /1 \nGET /2 \nGET /3 \nGET /4 \nGET /5 \n");
     fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_client_that_does_not_read_is_not_read_from(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    struct stream_mem *client = fx_connect(&fx);
+    struct fx_gateway *fx = *state;
+    struct stream_mem *client = fx_connect(fx);
     stream_mem_fault(client)->write_stalled = true;
     static char body[600000];
     memset(body, 'x', sizeof body);
@@ -401,14 +343,12 @@ static void a_client_that_does_not_read_is_not_read_from(void **state)
         stream_mem_send(client, SLICE("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n"));
         stream_mem_send(client, slice_make(body, sizeof body));
     }
-    fx_settle(&fx);
-    assert_true(fx.requests < 5);
+    fx_settle(fx);
+    assert_true(fx->requests < 5);
     stream_mem_fault(client)->write_stalled = false;
-    fx_settle(&fx);
-    assert_int_equal(fx.requests, 10);
+    fx_settle(fx);
+    assert_int_equal(fx->requests, 10);
     assert_int_equal(fx_count(fx_received(client), "HTTP/1.1 200 OK"), 10);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 /* ---- time ---- */
@@ -438,8 +378,6 @@ static void a_slow_head_or_body_is_answered_with_408(void **state)
     assert_contains(fx_received(slow_body), "the body did not arrive in time");
     assert_int_equal(fx.requests, 0);
     fx_gateway_fini(&fx);
-    stream_mem_destroy(slow_head);
-    stream_mem_destroy(slow_body);
 }
 
 static void an_idle_connection_is_closed_but_never_one_that_waits_for_its_answer(void **state)
@@ -461,8 +399,6 @@ static void an_idle_connection_is_closed_but_never_one_that_waits_for_its_answer
     fx_advance_ms(&fx, 1000);
     assert_true(stream_mem_is_closed(waiting));
     fx_gateway_fini(&fx);
-    stream_mem_destroy(idle);
-    stream_mem_destroy(waiting);
 }
 
 static void a_reader_that_stands_still_is_cut_and_a_slow_one_is_not(void **state)
@@ -485,87 +421,71 @@ static void a_reader_that_stands_still_is_cut_and_a_slow_one_is_not(void **state
     }
     assert_true(stream_mem_is_closed(dead));
     fx_gateway_fini(&fx);
-    stream_mem_destroy(dead);
-    stream_mem_destroy(slow);
 }
 
 static void a_client_that_never_closes_is_closed_after_lingering(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, "nonsense\r\n");
+    struct fx_gateway *fx = *state;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, "nonsense\r\n");
     assert_contains(fx_received(client), "HTTP/1.1 400 Bad Request\r\n");
-    fx_send(&fx, client, GET("/never-run"));
-    fx_advance_ms(&fx, BOUND_HTTP_LINGER_MS - 1);
+    fx_send(fx, client, GET("/never-run"));
+    fx_advance_ms(fx, BOUND_HTTP_LINGER_MS - 1);
     assert_false(stream_mem_is_closed(client));
-    fx_advance_ms(&fx, 1);
+    fx_advance_ms(fx, 1);
     assert_true(stream_mem_is_closed(client));
-    assert_int_equal(fx.requests, 0);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
+    assert_int_equal(fx->requests, 0);
 }
 
 /* ---- streams ---- */
 
 static void a_stream_goes_out_in_chunks_and_the_connection_goes_on(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/stream") GET("/next"));
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/stream") GET("/next"));
     const struct http_header type = {SLICE("Content-Type"), SLICE("text/plain")};
-    http_stream_begin(fx.held[0], 200, &type, 1);
-    fx_settle(&fx);
+    http_stream_begin(fx->held[0], 200, &type, 1);
+    fx_settle(fx);
     assert_contains(fx_received(client), "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("hello")), STATUS_OK);
-    assert_int_equal(http_stream_chunk(fx.held[0], SLICE_EMPTY), STATUS_OK);
-    fx_settle(&fx);
+    assert_int_equal(http_stream_chunk(fx->held[0], SLICE("hello")), STATUS_OK);
+    assert_int_equal(http_stream_chunk(fx->held[0], SLICE_EMPTY), STATUS_OK);
+    fx_settle(fx);
     assert_string_equal(fx_received(client), "5\r\nhello\r\n");
-    fx_answer(&fx, 1, "next");
+    fx_answer(fx, 1, "next");
     assert_string_equal(fx_received(client), "");
-    http_stream_end(fx.held[0]);
-    fx.held[0] = NULL;
-    fx_settle(&fx);
+    http_stream_end(fx->held[0]);
+    fx->held[0] = NULL;
+    fx_settle(fx);
     const char *text = fx_received(client);
     assert_int_equal(strncmp(text, "0\r\n\r\nHTTP/1.1 200 OK", 20), 0);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_stream_to_http_1_0_ends_with_the_connection(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    http_stream_begin(fx.held[0], 200, NULL, 0);
-    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("plain")), STATUS_OK);
-    http_stream_end(fx.held[0]);
-    fx.held[0] = NULL;
-    fx_settle(&fx);
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    http_stream_begin(fx->held[0], 200, NULL, 0);
+    assert_int_equal(http_stream_chunk(fx->held[0], SLICE("plain")), STATUS_OK);
+    http_stream_end(fx->held[0]);
+    fx->held[0] = NULL;
+    fx_settle(fx);
     const char *text = fx_received(client);
     assert_contains(text, "Connection: close\r\n\r\nplain");
     assert_null(strstr(text, "chunked"));
     assert_true(stream_mem_is_finished(client));
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_stream_whose_client_leaves_is_aborted_and_one_that_reads_slowly_is_told(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/"));
-    http_stream_begin(fx.held[0], 200, NULL, 0);
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/"));
+    http_stream_begin(fx->held[0], 200, NULL, 0);
     stream_mem_fault(client)->write_stalled = true;
     static char line[100000];
     memset(line, 'x', sizeof line);
@@ -573,19 +493,17 @@ static void a_stream_whose_client_leaves_is_aborted_and_one_that_reads_slowly_is
     int chunks = 0;
     for (; status == STATUS_OK && chunks < 1000; chunks++)
     {
-        status = http_stream_chunk(fx.held[0], slice_make(line, sizeof line));
-        loop_turn(fx.loop, false);
+        status = http_stream_chunk(fx->held[0], slice_make(line, sizeof line));
+        loop_turn(fx->loop, false);
     }
     assert_int_equal(status, STATUS_OVERLOADED);
     assert_true(chunks < 20);
     stream_mem_send_end(client, STATUS_OK);
-    fx_settle(&fx);
-    assert_int_equal(fx.aborts, 1);
-    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("x")), STATUS_CANCELED);
-    http_stream_end(fx.held[0]);
-    fx.held[0] = NULL;
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
+    fx_settle(fx);
+    assert_int_equal(fx->aborts, 1);
+    assert_int_equal(http_stream_chunk(fx->held[0], SLICE("x")), STATUS_CANCELED);
+    http_stream_end(fx->held[0]);
+    fx->held[0] = NULL;
 }
 
 struct owner {
@@ -616,108 +534,92 @@ static const struct http_stream_events owner_events = {on_room, on_owner_drain, 
 
 static void a_refused_chunk_finds_room_once_the_client_has_read(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
     struct owner owner = {.exchange = NULL};
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/"));
-    http_stream_begin(fx.held[0], 200, NULL, 0);
-    http_stream_watch(fx.held[0], &owner_events, &owner);
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/"));
+    http_stream_begin(fx->held[0], 200, NULL, 0);
+    http_stream_watch(fx->held[0], &owner_events, &owner);
     stream_mem_fault(client)->write_stalled = true;
     static char line[100000];
     size_t taken = 0;
-    while (http_stream_chunk(fx.held[0], slice_make(line, sizeof line)) == STATUS_OK)
+    while (http_stream_chunk(fx->held[0], slice_make(line, sizeof line)) == STATUS_OK)
     {
         taken++;
-        loop_turn(fx.loop, false);
+        loop_turn(fx->loop, false);
     }
-    fx_settle(&fx);
+    fx_settle(fx);
     assert_int_equal(owner.rooms, 0);
     stream_mem_fault(client)->write_stalled = false;
-    fx_settle(&fx);
+    fx_settle(fx);
     assert_int_equal(owner.rooms, 1);
-    assert_int_equal(http_stream_chunk(fx.held[0], slice_make(line, sizeof line)), STATUS_OK);
-    http_stream_end(fx.held[0]);
-    fx.held[0] = NULL;
-    fx_settle(&fx);
+    assert_int_equal(http_stream_chunk(fx->held[0], slice_make(line, sizeof line)), STATUS_OK);
+    http_stream_end(fx->held[0]);
+    fx->held[0] = NULL;
+    fx_settle(fx);
     assert_true(stream_mem_received(client)->size > (taken + 1) * sizeof line);
     assert_int_equal(owner.rooms, 1);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_stream_behind_another_answer_finds_room_when_its_turn_comes(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
     struct owner owner = {.exchange = NULL};
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/first") GET("/second"));
-    http_stream_begin(fx.held[1], 200, NULL, 0);
-    http_stream_watch(fx.held[1], &owner_events, &owner);
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/first") GET("/second"));
+    http_stream_begin(fx->held[1], 200, NULL, 0);
+    http_stream_watch(fx->held[1], &owner_events, &owner);
     static char line[100000];
-    while (http_stream_chunk(fx.held[1], slice_make(line, sizeof line)) == STATUS_OK)
-        loop_turn(fx.loop, false);
-    fx_settle(&fx);
+    while (http_stream_chunk(fx->held[1], slice_make(line, sizeof line)) == STATUS_OK)
+        loop_turn(fx->loop, false);
+    fx_settle(fx);
     assert_int_equal(owner.rooms, 0);
-    fx_answer(&fx, 0, "first");
+    fx_answer(fx, 0, "first");
     assert_int_equal(owner.rooms, 1);
-    http_stream_end(fx.held[1]);
-    fx.held[1] = NULL;
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
+    http_stream_end(fx->held[1]);
+    fx->held[1] = NULL;
 }
 
 static void a_stream_that_is_cut_ends_without_the_end_of_its_body(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/") GET("/never-answered"));
-    http_stream_begin(fx.held[0], 200, NULL, 0);
-    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("half")), STATUS_OK);
-    http_stream_cut(fx.held[0]);
-    fx.held[0] = NULL;
-    fx_settle(&fx);
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/") GET("/never-answered"));
+    http_stream_begin(fx->held[0], 200, NULL, 0);
+    assert_int_equal(http_stream_chunk(fx->held[0], SLICE("half")), STATUS_OK);
+    http_stream_cut(fx->held[0]);
+    fx->held[0] = NULL;
+    fx_settle(fx);
     const char *text = fx_received(client);
     assert_contains(text, "4\r\nhalf\r\n");
     assert_null(strstr(text, "0\r\n\r\n"));
     assert_true(stream_mem_is_finished(client));
-    assert_int_equal(fx.aborts, 1);
+    assert_int_equal(fx->aborts, 1);
     struct gateway_stats stats;
-    gateway_stats(fx.gateway, &stats);
+    gateway_stats(fx->gateway, &stats);
     assert_int_equal(stats.streams_cut, 1);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_stream_whose_client_stands_still_is_cut(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *client = fx_connect(&fx);
-    fx_send(&fx, client, GET("/"));
-    http_stream_begin(fx.held[0], 200, NULL, 0);
-    fx_settle(&fx);
-    fx_advance_ms(&fx, 3600000); /* nothing to say is no reason */
-    assert_int_equal(fx.aborts, 0);
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *client = fx_connect(fx);
+    fx_send(fx, client, GET("/"));
+    http_stream_begin(fx->held[0], 200, NULL, 0);
+    fx_settle(fx);
+    fx_advance_ms(fx, 3600000); /* nothing to say is no reason */
+    assert_int_equal(fx->aborts, 0);
     stream_mem_fault(client)->write_stalled = true;
-    assert_int_equal(http_stream_chunk(fx.held[0], SLICE("more")), STATUS_OK);
-    fx_settle(&fx);
-    fx_advance_ms(&fx, BOUND_HTTP_WRITE_TIMEOUT_MS);
-    assert_int_equal(fx.aborts, 1);
-    http_stream_end(fx.held[0]);
-    fx.held[0] = NULL;
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
+    assert_int_equal(http_stream_chunk(fx->held[0], SLICE("more")), STATUS_OK);
+    fx_settle(fx);
+    fx_advance_ms(fx, BOUND_HTTP_WRITE_TIMEOUT_MS);
+    assert_int_equal(fx->aborts, 1);
+    http_stream_end(fx->held[0]);
+    fx->held[0] = NULL;
 }
 
 /* ---- tunnels ---- */
@@ -738,80 +640,68 @@ static void on_upgrade(void *ctx, struct http_exchange *exchange)
 
 static struct stream_mem *tunnel_connect(struct fx_gateway *fx, struct owner *owner, const char *request)
 {
-    struct stream_mem *client;
-    struct stream *stream = stream_mem_open(fx->loop, &client);
-    gateway_serve(fx->gateway, stream, on_upgrade, owner);
+    struct stream_mem *client = fx_connect(fx);
+    fx->handler = on_upgrade;
+    fx->handler_ctx = owner;
     fx_send(fx, client, request);
+    fx->handler = NULL;
     return client;
 }
 
 static void a_tunnel_carries_bytes_both_ways_from_the_first_one_behind_the_request(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
+    struct fx_gateway *fx = *state;
     struct owner owner = {.bytes = BUF_INIT};
-    struct stream_mem *client = tunnel_connect(&fx, &owner, GET("/") "early");
+    struct stream_mem *client = tunnel_connect(fx, &owner, GET("/") "early");
     assert_non_null(owner.exchange);
     const char *text = fx_received(client);
     assert_int_equal(strncmp(text, "HTTP/1.1 101 Switching Protocols\r\n", 34), 0);
     assert_contains(text, "Sec-Test: 1\r\nUpgrade: test\r\nConnection: Upgrade\r\n\r\n");
-    fx_send(&fx, client, " late GET / HTTP/1.1\r\n\r\n");
+    fx_send(fx, client, " late GET / HTTP/1.1\r\n\r\n");
     assert_string_equal(buf_cstr(&owner.bytes), "early late GET / HTTP/1.1\r\n\r\n");
     assert_int_equal(http_stream_chunk(owner.exchange, SLICE("answer")), STATUS_OK);
-    fx_settle(&fx);
+    fx_settle(fx);
     assert_string_equal(fx_received(client), "answer");
-    fx_advance_ms(&fx, 3600000); /* it may be silent */
+    fx_advance_ms(fx, 3600000); /* it may be silent */
     assert_int_equal(http_stream_chunk(owner.exchange, SLICE("bye")), STATUS_OK);
     http_stream_end(owner.exchange);
-    fx_settle(&fx);
+    fx_settle(fx);
     assert_string_equal(fx_received(client), "bye");
     assert_true(stream_mem_is_finished(client));
     buf_fini(&owner.bytes);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_tunnel_that_is_not_read_leaves_its_bytes_with_the_client(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
+    struct fx_gateway *fx = *state;
     struct owner owner = {.bytes = BUF_INIT};
-    struct stream_mem *client = tunnel_connect(&fx, &owner, GET("/"));
+    struct stream_mem *client = tunnel_connect(fx, &owner, GET("/"));
     http_tunnel_read_stop(owner.exchange);
     http_tunnel_read_stop(owner.exchange);
-    fx_send(&fx, client, "later");
+    fx_send(fx, client, "later");
     assert_int_equal(http_stream_chunk(owner.exchange, SLICE("a write changes nothing")), STATUS_OK);
-    fx_settle(&fx);
+    fx_settle(fx);
     assert_int_equal(owner.bytes.size, 0);
     http_tunnel_read_start(owner.exchange);
-    fx_settle(&fx);
+    fx_settle(fx);
     assert_string_equal(buf_cstr(&owner.bytes), "later");
     http_tunnel_read_stop(owner.exchange);
     http_stream_end(owner.exchange);
     stream_mem_send_end(client, STATUS_OK);
-    fx_settle(&fx);
+    fx_settle(fx);
     assert_true(stream_mem_is_closed(client));
     buf_fini(&owner.bytes);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void only_a_lone_request_that_goes_on_may_be_upgraded(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
+    struct fx_gateway *fx = *state;
     struct owner owner = {.bytes = BUF_INIT};
-    struct stream_mem *old = tunnel_connect(&fx, &owner, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    struct stream_mem *old = tunnel_connect(fx, &owner, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_contains(fx_received(old), " 400 ");
     struct stream_mem *last =
-        tunnel_connect(&fx, &owner, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        tunnel_connect(fx, &owner, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_contains(fx_received(last), " 400 ");
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(old);
-    stream_mem_destroy(last);
 }
 
 static void a_tunnel_whose_client_leaves_is_told_so(void **state)
@@ -832,7 +722,6 @@ static void a_tunnel_whose_client_leaves_is_told_so(void **state)
         http_tunnel_read_start(owner.exchange);
         http_stream_end(owner.exchange);
         fx_gateway_fini(&fx);
-        stream_mem_destroy(client);
     }
 }
 
@@ -845,78 +734,63 @@ static void on_drained(void *ctx)
 
 static void a_drain_ends_idle_connections_and_lets_running_requests_finish(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *idle = fx_connect(&fx), *busy = fx_connect(&fx), *half = fx_connect(&fx);
-    fx_send(&fx, busy, GET("/busy"));
-    fx_send(&fx, half, "GET /half HTTP/1.1\r\n");
-    gateway_drain(fx.gateway, 10000, on_drained, &fx);
-    fx_settle(&fx);
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *idle = fx_connect(fx), *busy = fx_connect(fx), *half = fx_connect(fx);
+    fx_send(fx, busy, GET("/busy"));
+    fx_send(fx, half, "GET /half HTTP/1.1\r\n");
+    gateway_drain(fx->gateway, 10000, on_drained, fx);
+    fx_settle(fx);
     assert_true(stream_mem_is_finished(idle));
-    assert_false(fx.drained);
-    fx_send(&fx, busy, GET("/too-late"));
-    fx_send(&fx, half, "Host: a\r\n\r\n");
-    assert_int_equal(fx.held_count, 2);
-    fx_answer(&fx, 0, "one");
-    fx_answer(&fx, 1, "two");
+    assert_false(fx->drained);
+    fx_send(fx, busy, GET("/too-late"));
+    fx_send(fx, half, "Host: a\r\n\r\n");
+    assert_int_equal(fx->held_count, 2);
+    fx_answer(fx, 0, "one");
+    fx_answer(fx, 1, "two");
     assert_contains(fx_received(busy), "Connection: close\r\n");
     assert_contains(fx_received(half), "Connection: close\r\n");
     stream_mem_send_end(idle, STATUS_OK);
     stream_mem_send_end(busy, STATUS_OK);
     stream_mem_send_end(half, STATUS_OK);
-    fx_settle(&fx);
-    assert_true(fx.drained);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(idle);
-    stream_mem_destroy(busy);
-    stream_mem_destroy(half);
+    fx_settle(fx);
+    assert_true(fx->drained);
 }
 
 static void a_drain_tells_streams_and_tunnels_that_they_should_end(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
     struct owner stream = {.end_when_drained = true}, tunnel = {.end_when_drained = true};
-    struct stream_mem *a = fx_connect(&fx), *b = tunnel_connect(&fx, &tunnel, GET("/"));
-    fx_send(&fx, a, GET("/"));
-    stream.exchange = fx.held[0];
-    fx.held[0] = NULL;
+    struct stream_mem *a = fx_connect(fx), *b = tunnel_connect(fx, &tunnel, GET("/"));
+    fx_send(fx, a, GET("/"));
+    stream.exchange = fx->held[0];
+    fx->held[0] = NULL;
     http_stream_begin(stream.exchange, 200, NULL, 0);
     http_stream_watch(stream.exchange, &owner_events, &stream);
-    gateway_drain(fx.gateway, 10000, on_drained, &fx);
-    fx_settle(&fx);
+    gateway_drain(fx->gateway, 10000, on_drained, fx);
+    fx_settle(fx);
     assert_int_equal(stream.drains, 1);
     assert_int_equal(tunnel.drains, 1);
     assert_contains(fx_received(a), "0\r\n\r\n");
     stream_mem_send_end(a, STATUS_OK);
     stream_mem_send_end(b, STATUS_OK);
-    fx_settle(&fx);
-    assert_true(fx.drained);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(a);
-    stream_mem_destroy(b);
+    fx_settle(fx);
+    assert_true(fx->drained);
 }
 
 static void a_drain_is_over_in_bounded_time(void **state)
 {
-    (void)state;
-    struct fx_gateway fx;
-    fx_gateway_init(&fx, NULL);
-    fx.hold = true;
-    struct stream_mem *busy = fx_connect(&fx);
-    fx_send(&fx, busy, GET("/busy"));
-    gateway_drain(fx.gateway, 500, on_drained, &fx);
-    fx_advance_ms(&fx, 499);
-    assert_false(fx.drained);
-    fx_advance_ms(&fx, 1);
-    assert_true(fx.drained);
-    assert_int_equal(fx.aborts, 1);
-    fx_gateway_fini(&fx);
-    stream_mem_destroy(busy);
+    struct fx_gateway *fx = *state;
+    fx->hold = true;
+    struct stream_mem *busy = fx_connect(fx);
+    fx_send(fx, busy, GET("/busy"));
+    gateway_drain(fx->gateway, 500, on_drained, fx);
+    fx_advance_ms(fx, 499);
+    assert_false(fx->drained);
+    fx_advance_ms(fx, 1);
+    assert_true(fx->drained);
+    assert_int_equal(fx->aborts, 1);
 }
 
 static void a_gateway_closes_when_the_last_exchange_has_been_answered(void **state)
@@ -931,11 +805,11 @@ static void a_gateway_closes_when_the_last_exchange_has_been_answered(void **sta
     fx_settle(&fx);
     assert_false(fx.drained);
     http_reply(fx.held[0], 200, NULL, 0, SLICE_EMPTY);
+    fx.held[0] = NULL;
     for (int i = 0; i < 4; i++) loop_turn(fx.loop, false);
     assert_true(fx.drained);
-    loop_destroy(fx.loop);
-    buf_fini(&fx.seen);
-    stream_mem_destroy(client);
+    fx.closed = true;
+    fx_gateway_fini(&fx);
 }
 
 /* ---- any interleaving of faults ---- */
@@ -961,7 +835,7 @@ static void resets_in_the_middle_of_anything_leak_nothing(void **state)
         fx.held_count = 0;
         for (int i = 0; i < 1000 && !stream_mem_is_closed(client); i++) loop_turn(fx.loop, false);
         assert_true(stream_mem_is_closed(client));
-        stream_mem_destroy(client);
+        fx_forget(&fx, client);
     }
     fx_gateway_fini(&fx);
 }
@@ -1001,7 +875,6 @@ static void who_is_refused_too_often_is_told_at_once_and_waits_before_he_is_read
     assert_int_equal(fx.requests, 5);
     assert_int_equal(paced(&fx), 3);
     fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_flood_of_refusals_on_other_connections_keeps_nobody_waiting(void **state)
@@ -1022,8 +895,6 @@ static void a_flood_of_refusals_on_other_connections_keeps_nobody_waiting(void *
     fx_advance_ms(&fx, 500);
     assert_int_equal(fx.requests, 13); /* those who wait are read in turn */
     fx_gateway_fini(&fx);
-    for (int i = 0; i < 8; i++) stream_mem_destroy(flood[i]);
-    stream_mem_destroy(client);
 }
 
 static void who_was_refused_now_and_then_never_waits(void **state)
@@ -1040,7 +911,6 @@ static void who_was_refused_now_and_then_never_waits(void **state)
     }
     assert_int_equal(paced(&fx), 0);
     fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 static void a_drain_does_not_wait_for_those_who_are_paced(void **state)
@@ -1055,48 +925,48 @@ static void a_drain_does_not_wait_for_those_who_are_paced(void **state)
     fx_settle(&fx);
     assert_true(fx.drained);
     fx_gateway_fini(&fx);
-    stream_mem_destroy(client);
 }
 
 int main(void)
 {
+#define GATEWAY(name) cmocka_unit_test_setup_teardown(name, fx_gateway_setup, fx_gateway_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_request_is_answered_and_the_connection_goes_on),
-        cmocka_unit_test(answers_leave_in_the_order_of_the_requests),
-        cmocka_unit_test(bytes_may_come_one_by_one_and_go_one_by_one),
-        cmocka_unit_test(connection_close_is_obeyed_and_said),
-        cmocka_unit_test(http_1_0_closes_unless_asked_to_keep),
-        cmocka_unit_test(a_client_that_has_finished_sending_still_gets_its_answer),
-        cmocka_unit_test(a_broken_connection_aborts_its_exchanges_whose_answers_go_nowhere),
-        cmocka_unit_test(a_failing_write_aborts_what_is_still_running),
-        cmocka_unit_test(a_client_that_waits_for_100_gets_it_when_its_turn_comes),
+        GATEWAY(a_request_is_answered_and_the_connection_goes_on),
+        GATEWAY(answers_leave_in_the_order_of_the_requests),
+        GATEWAY(bytes_may_come_one_by_one_and_go_one_by_one),
+        GATEWAY(connection_close_is_obeyed_and_said),
+        GATEWAY(http_1_0_closes_unless_asked_to_keep),
+        GATEWAY(a_client_that_has_finished_sending_still_gets_its_answer),
+        GATEWAY(a_broken_connection_aborts_its_exchanges_whose_answers_go_nowhere),
+        GATEWAY(a_failing_write_aborts_what_is_still_running),
+        GATEWAY(a_client_that_waits_for_100_gets_it_when_its_turn_comes),
         cmocka_unit_test(a_body_that_will_be_refused_is_not_asked_for),
-        cmocka_unit_test(head_is_answered_with_the_length_and_without_the_body),
-        cmocka_unit_test(headers_of_a_handler_cannot_break_the_answer),
-        cmocka_unit_test(a_failure_is_told_as_the_table_says),
+        GATEWAY(head_is_answered_with_the_length_and_without_the_body),
+        GATEWAY(headers_of_a_handler_cannot_break_the_answer),
+        GATEWAY(a_failure_is_told_as_the_table_says),
         cmocka_unit_test(each_limit_has_its_own_answer),
         cmocka_unit_test(a_connection_above_the_limit_gets_503_and_those_open_go_on),
         cmocka_unit_test(bodies_that_together_are_too_much_are_refused_until_there_is_room),
         cmocka_unit_test(more_pipelined_requests_than_allowed_wait_in_the_socket),
-        cmocka_unit_test(a_client_that_does_not_read_is_not_read_from),
+        GATEWAY(a_client_that_does_not_read_is_not_read_from),
         cmocka_unit_test(a_slow_head_or_body_is_answered_with_408),
         cmocka_unit_test(an_idle_connection_is_closed_but_never_one_that_waits_for_its_answer),
         cmocka_unit_test(a_reader_that_stands_still_is_cut_and_a_slow_one_is_not),
-        cmocka_unit_test(a_client_that_never_closes_is_closed_after_lingering),
-        cmocka_unit_test(a_stream_goes_out_in_chunks_and_the_connection_goes_on),
-        cmocka_unit_test(a_stream_to_http_1_0_ends_with_the_connection),
-        cmocka_unit_test(a_stream_whose_client_leaves_is_aborted_and_one_that_reads_slowly_is_told),
-        cmocka_unit_test(a_refused_chunk_finds_room_once_the_client_has_read),
-        cmocka_unit_test(a_stream_behind_another_answer_finds_room_when_its_turn_comes),
-        cmocka_unit_test(a_stream_that_is_cut_ends_without_the_end_of_its_body),
-        cmocka_unit_test(a_stream_whose_client_stands_still_is_cut),
-        cmocka_unit_test(a_tunnel_carries_bytes_both_ways_from_the_first_one_behind_the_request),
-        cmocka_unit_test(a_tunnel_that_is_not_read_leaves_its_bytes_with_the_client),
-        cmocka_unit_test(only_a_lone_request_that_goes_on_may_be_upgraded),
+        GATEWAY(a_client_that_never_closes_is_closed_after_lingering),
+        GATEWAY(a_stream_goes_out_in_chunks_and_the_connection_goes_on),
+        GATEWAY(a_stream_to_http_1_0_ends_with_the_connection),
+        GATEWAY(a_stream_whose_client_leaves_is_aborted_and_one_that_reads_slowly_is_told),
+        GATEWAY(a_refused_chunk_finds_room_once_the_client_has_read),
+        GATEWAY(a_stream_behind_another_answer_finds_room_when_its_turn_comes),
+        GATEWAY(a_stream_that_is_cut_ends_without_the_end_of_its_body),
+        GATEWAY(a_stream_whose_client_stands_still_is_cut),
+        GATEWAY(a_tunnel_carries_bytes_both_ways_from_the_first_one_behind_the_request),
+        GATEWAY(a_tunnel_that_is_not_read_leaves_its_bytes_with_the_client),
+        GATEWAY(only_a_lone_request_that_goes_on_may_be_upgraded),
         cmocka_unit_test(a_tunnel_whose_client_leaves_is_told_so),
-        cmocka_unit_test(a_drain_tells_streams_and_tunnels_that_they_should_end),
-        cmocka_unit_test(a_drain_ends_idle_connections_and_lets_running_requests_finish),
-        cmocka_unit_test(a_drain_is_over_in_bounded_time),
+        GATEWAY(a_drain_tells_streams_and_tunnels_that_they_should_end),
+        GATEWAY(a_drain_ends_idle_connections_and_lets_running_requests_finish),
+        GATEWAY(a_drain_is_over_in_bounded_time),
         cmocka_unit_test(a_gateway_closes_when_the_last_exchange_has_been_answered),
         cmocka_unit_test(who_is_refused_too_often_is_told_at_once_and_waits_before_he_is_read_again),
         cmocka_unit_test(a_flood_of_refusals_on_other_connections_keeps_nobody_waiting),

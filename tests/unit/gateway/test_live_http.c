@@ -14,15 +14,13 @@
 #include "runtime/gateway/live_http.h"
 #include "tests/unit/gateway/fx_gateway.h"
 
-enum { CLIENTS_MAX = 8, QUEUE_MESSAGES = 4, HEARTBEAT_MS = 15000 };
+enum { QUEUE_MESSAGES = 4, HEARTBEAT_MS = 15000 };
 
 struct world {
     struct fx_gateway fx;
     struct catalog *catalog;
     struct live_hub *hub;
     struct live_http *http;
-    struct stream_mem *clients[CLIENTS_MAX];
-    size_t clients_count;
     enum status refusal; /* of subscriptions; OK: none */
     const char *channel; /* of requests */
     bool taken; /* the last request was for a live channel */
@@ -88,7 +86,6 @@ static int tear_down(void **state)
     assert_int_equal(live_http_readers(w->http), 0);
     live_http_destroy(w->http);
     fx_gateway_fini(&w->fx);
-    for (size_t i = 0; i < w->clients_count; i++) stream_mem_destroy(w->clients[i]);
     live_hub_destroy(w->hub);
     catalog_destroy(w->catalog);
     free(w);
@@ -97,8 +94,7 @@ static int tear_down(void **state)
 
 static struct stream_mem *ask(struct world *w, const char *request)
 {
-    struct stream_mem *client = w->clients[w->clients_count++] = fx_connect(&w->fx);
-    assert_true(w->clients_count < CLIENTS_MAX);
+    struct stream_mem *client = fx_connect(&w->fx);
     fx_send(&w->fx, client, request);
     return client;
 }

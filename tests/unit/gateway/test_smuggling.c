@@ -256,7 +256,7 @@ static void check_outcome(struct fx_gateway *fx, struct stream_mem *client, cons
     stream_mem_send_end(client, STATUS_OK);
     fx_settle(fx);
     assert_true(stream_mem_is_closed(client));
-    stream_mem_destroy(client);
+    fx_forget(fx, client);
 }
 
 static void every_case_has_its_outcome(void **state)

@@ -15,7 +15,7 @@
 #include "runtime/gateway/ws.h"
 #include "tests/unit/gateway/fx_gateway.h"
 
-enum { RUNS_MAX = 8, CLIENTS_MAX = 8 };
+enum { RUNS_MAX = 8 };
 
 /* ---- a router that keeps what it is asked ---- */
 
@@ -65,8 +65,6 @@ struct world {
     struct router router;
     struct sockets *sockets;
     struct route_match match;
-    struct stream_mem *clients[CLIENTS_MAX];
-    size_t clients_count;
 };
 
 static void on_request(void *ctx, struct http_exchange *exchange)
@@ -124,7 +122,6 @@ static int tear_down(void **state)
         done(ctx, &(struct outcome){.status = STATUS_DRAINING, .message = "", .ident = ""});
     }
     assert_int_equal(stats_of(w).open, 0);
-    for (size_t i = 0; i < w->clients_count; i++) stream_mem_destroy(w->clients[i]);
     sockets_destroy(w->sockets);
     buf_fini(&w->router.seen);
     free(w);
@@ -135,16 +132,10 @@ static int tear_down(void **state)
     "GET /talk HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
-static struct stream_mem *client_of(struct world *w)
-{
-    assert_true(w->clients_count < CLIENTS_MAX);
-    return w->clients[w->clients_count++] = fx_connect(&w->fx);
-}
-
 /* A connection whose function knows of it, but for the answer when `open` is false. */
 static struct stream_mem *connect(struct world *w, bool open)
 {
-    struct stream_mem *client = client_of(w);
+    struct stream_mem *client = fx_connect(&w->fx);
     fx_send(&w->fx, client, HANDSHAKE "\r\n");
     assert_non_null(strstr(fx_received(client), "HTTP/1.1 101 "));
     if (open) finish(w, STATUS_OK, "");
@@ -425,7 +416,7 @@ static void pages_of_other_origins_and_requests_that_are_no_handshake_are_refuse
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
     {
-        struct stream_mem *client = client_of(w);
+        struct stream_mem *client = fx_connect(&w->fx);
         w->match.origins = cases[i].origins;
         fx_send(&w->fx, client, cases[i].request);
         const char *text = fx_received(client);

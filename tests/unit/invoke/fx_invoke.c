@@ -73,6 +73,12 @@ struct pool_run *taken(void)
     return run;
 }
 
+struct pool_run *next_run(struct fixture *fx)
+{
+    while (list_empty(&submitted)) loop_turn(fx->loop, true);
+    return taken();
+}
+
 void end(struct pool_run *run, enum status status, const struct wire_result *result)
 {
     struct err err = {.status = status, .text = "the test ends it"};
@@ -231,6 +237,13 @@ void effects_fini(struct effects *effects)
     buf_fini(&effects->key);
     buf_fini(&effects->reads);
     buf_fini(&effects->writes);
+}
+
+void end_with(struct pool_run *run, const char *value, const char *body)
+{
+    struct effects e;
+    end(run, STATUS_OK, effects(&e, "n", value, body));
+    effects_fini(&e);
 }
 
 /* Answers the oldest run with a read and a write. */

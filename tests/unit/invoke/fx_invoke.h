@@ -17,13 +17,15 @@ struct given_answer {
     char text[300]; /* body, or words of a failure */
 };
 
+struct fixture;
 /* Runs that no worker has taken yet, of pool_run.link. */
 extern struct list submitted;
 /* The oldest submitted run, handed to a worker. */
 struct pool_run *taken(void);
+/* The same, waited for. */
+struct pool_run *next_run(struct fixture *fx);
 void end(struct pool_run *run, enum status status, const struct wire_result *result);
 
-struct fixture;
 /* The oldest answer, waited for. */
 struct given_answer *fx_answer(struct fixture *fx);
 bool fx_unanswered(void);
@@ -82,6 +84,8 @@ struct effects {
 };
 struct wire_result *effects(struct effects *effects, const char *name, const char *value, const char *body);
 void effects_fini(struct effects *effects);
+/* Answers a run with these words; it has read row "n" of entity "x", and written it unless `value` is NULL. */
+void end_with(struct pool_run *run, const char *value, const char *body);
 /* Answers the oldest run with a read and a write. */
 void run_writes(const char *name, const char *value);
 void assert_row(struct fixture *fx, const char *name, const char *want);

@@ -24,19 +24,6 @@ static void call(struct pool_run *run, uint32_t ask, const char *entity, const c
                   });
 }
 
-static void end_with(struct pool_run *run, const char *value, const char *body)
-{
-    struct effects e;
-    end(run, STATUS_OK, effects(&e, "n", value, body));
-    effects_fini(&e);
-}
-
-static struct pool_run *next_run(struct fixture *fx)
-{
-    while (list_empty(&submitted)) loop_turn(fx->loop, true);
-    return taken();
-}
-
 static void a_call_is_answered_when_what_it_wrote_is_durable(void **state)
 {
     struct fixture *fx = *state;

@@ -42,11 +42,8 @@ static void invocations_of_one_entity_share_a_chain_and_commit_in_order(void **s
     assert_int_equal(first->invoke->snapshot, second->invoke->snapshot);
     assert_false(first->invoke->validate);
     assert_true(second->invoke->validate);
-    struct effects e;
-    end(first, STATUS_OK, effects(&e, "n", "1", "1"));
-    effects_fini(&e);
-    end(second, STATUS_OK, effects(&e, "n", "2", "2"));
-    effects_fini(&e);
+    end_with(first, "1", "1");
+    end_with(second, "2", "2");
     until_answered(fx, &a);
     until_answered(fx, &b);
     assert_int_equal(a.status, STATUS_OK);
@@ -61,19 +58,15 @@ static void what_a_changed_row_made_wrong_runs_again(void **state)
     start(fx, &a, ""); /* unaddressed: both read the same snapshot */
     start(fx, &b, "");
     struct pool_run *run_a = taken(), *run_b = taken();
-    struct effects e;
-    end(run_a, STATUS_OK, effects(&e, "n", "a", "a"));
-    effects_fini(&e);
+    end_with(run_a, "a", "a");
     until_answered(fx, &a);
-    end(run_b, STATUS_OK, effects(&e, "n", "b", "b"));
-    effects_fini(&e);
+    end_with(run_b, "b", "b");
     while (list_empty(&submitted)) loop_turn(fx->loop, true);
     assert_int_equal(b.answers, 0);
     struct pool_run *again = taken();
     assert_int_equal(again->invoke->attempt, 2);
     assert_true(again->invoke->snapshot >= 1);
-    end(again, STATUS_OK, effects(&e, "n", "b", "again"));
-    effects_fini(&e);
+    end_with(again, "b", "again");
     until_answered(fx, &b);
     assert_string_equal(b.body, "again");
     assert_row(fx, "n", "b");
@@ -88,22 +81,16 @@ static void a_chain_whose_first_member_conflicts_runs_again_in_its_order(void **
     start(fx, &a, "x");
     start(fx, &b, "x");
     struct pool_run *run_a = taken(), *run_b = taken();
-    struct effects e;
-    end(rival_run, STATUS_OK, effects(&e, "n", "rival", ""));
-    effects_fini(&e);
+    end_with(rival_run, "rival", "");
     until_answered(fx, &rival);
-    end(run_a, STATUS_OK, effects(&e, "n", "a", ""));
-    effects_fini(&e);
-    end(run_b, STATUS_OK, effects(&e, "n", "b", ""));
-    effects_fini(&e);
+    end_with(run_a, "a", "");
+    end_with(run_b, "b", "");
     while (list_empty(&submitted)) loop_turn(fx->loop, true);
     run_a = taken();
     run_b = taken();
     assert_int_equal(run_a->invoke->validate, false);
-    end(run_a, STATUS_OK, effects(&e, "n", "a", "first"));
-    effects_fini(&e);
-    end(run_b, STATUS_OK, effects(&e, "n", "b", "second"));
-    effects_fini(&e);
+    end_with(run_a, "a", "first");
+    end_with(run_b, "b", "second");
     until_answered(fx, &a);
     until_answered(fx, &b);
     assert_string_equal(a.body, "first");
@@ -165,14 +152,12 @@ static void rows_of_another_partition_are_refused_and_both_are_named(void **stat
 {
     struct fixture *fx = *state;
     struct caller a, b;
-    struct effects e;
     char want[100];
     uint32_t theirs = keyspace_partition(SLICE("x"), 2);
     snprintf(want, sizeof want, "entity 'x' belongs to partition %u, the invocation runs in partition %u",
              theirs, 1 - theirs);
     start(fx, &a, "");
-    end(taken(), STATUS_OK, effects(&e, "n", "1", ""));
-    effects_fini(&e);
+    end_with(taken(), "1", "");
     until_answered(fx, &a);
     assert_int_equal(a.status, STATUS_FOREIGN_PARTITION);
     assert_string_equal(a.message, want);
@@ -180,8 +165,7 @@ static void rows_of_another_partition_are_refused_and_both_are_named(void **stat
     start(fx, &b, "");
     struct pool_run *run = taken();
     assert_true(run->invoke->validate);
-    end(run, STATUS_OK, effects(&e, "n", NULL, "nothing there"));
-    effects_fini(&e);
+    end_with(run, NULL, "nothing there");
     until_answered(fx, &b);
     assert_int_equal(b.status, STATUS_FOREIGN_PARTITION);
 }
@@ -276,8 +260,7 @@ static void usage_is_committed_with_the_invocation_and_a_repeated_run_counts_onc
     end(run_a, STATUS_OK, result);
     effects_fini(&e);
     until_answered(fx, &a);
-    end(run_b, STATUS_OK, effects(&e, "n", "b", "b")); /* conflicts */
-    effects_fini(&e);
+    end_with(run_b, "b", "b"); /* conflicts */
     while (list_empty(&submitted)) loop_turn(fx->loop, true);
     run_writes("n", "b");
     until_answered(fx, &b);

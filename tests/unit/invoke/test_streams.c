@@ -65,13 +65,6 @@ static void piece(struct pool_run *run, uint32_t ask, const char *head, const ch
                   });
 }
 
-static void end_reading(struct pool_run *run)
-{
-    struct effects e;
-    end(run, STATUS_OK, effects(&e, "n", NULL, "rest"));
-    effects_fini(&e);
-}
-
 static void pieces_go_to_the_reader_and_the_rest_with_the_outcome(void **state)
 {
     struct fixture *fx = *state;
@@ -84,7 +77,7 @@ static void pieces_go_to_the_reader_and_the_rest_with_the_outcome(void **state)
     assert_int_equal(fx_answer(fx)->ask, 2);
     assert_string_equal(buf_cstr(&reader.seen), "a: b\none two");
     assert_int_equal(reader.overs, 0);
-    end_reading(run);
+    end_with(run, NULL, "rest");
     assert_int_equal(reader.overs, 1);
     until_answered(fx, &reader.caller);
     assert_int_equal(reader.caller.status, STATUS_OK);
@@ -100,9 +93,7 @@ static void the_first_piece_waits_until_what_it_has_seen_is_durable(void **state
     start_reader(fx, &reader, "x", NULL);
     struct pool_run *first = taken(),
                     *second = taken(); /* one chain: the second sees what the first writes */
-    struct effects e;
-    end(first, STATUS_OK, effects(&e, "n", "1", ""));
-    effects_fini(&e);
+    end_with(first, "1", "");
     piece(second, 1, "", "seen");
     assert_int_equal(reader.pieces, 0);
     assert_true(fx_unanswered());
@@ -110,7 +101,7 @@ static void the_first_piece_waits_until_what_it_has_seen_is_durable(void **state
     assert_int_equal(reader.pieces, 1);
     assert_true(store_durable_seq(fx->store) >= 1);
     until_answered(fx, &before);
-    end_reading(second);
+    end_with(second, NULL, "rest");
     until_answered(fx, &reader.caller);
     assert_int_equal(reader.caller.status, STATUS_OK);
     buf_fini(&reader.seen);
@@ -133,7 +124,7 @@ static void what_has_seen_a_write_that_was_never_made_streams_nothing_and_runs_a
     again = taken();
     piece(again, 1, "", "now");
     assert_int_equal(fx_answer(fx)->status, STATUS_OK);
-    end_reading(again);
+    end_with(again, NULL, "rest");
     until_answered(fx, &reader.caller);
     assert_string_equal(buf_cstr(&reader.seen), "now");
     assert_int_equal(reader.caller.status, STATUS_OK);
@@ -152,9 +143,7 @@ static void a_conflict_after_a_piece_is_the_end_and_not_another_run(void **state
     start(fx, &other, "");
     run_writes("n", "5");
     until_answered(fx, &other);
-    struct effects e;
-    end(run, STATUS_OK, effects(&e, "n", "6", ""));
-    effects_fini(&e);
+    end_with(run, "6", "");
     until_answered(fx, &reader.caller);
     assert_int_equal(reader.caller.status, STATUS_CONFLICT);
     assert_true(list_empty(&submitted));
@@ -171,9 +160,7 @@ static void a_run_that_dies_while_its_first_piece_waits_leaves_nothing_behind(vo
     start_reader(fx, &reader, "x", NULL);
     struct pool_run *first = taken(), *second = taken();
     piece(second, 1, "", "waits for the first");
-    struct effects e;
-    end(first, STATUS_OK, effects(&e, "n", "1", ""));
-    effects_fini(&e);
+    end_with(first, "1", "");
     end(second, STATUS_FUNCTION_CRASHED, NULL);
     until_answered(fx, &reader.caller);
     until_answered(fx, &before);
@@ -192,13 +179,13 @@ static void who_takes_replies_whole_is_streamed_nothing(void **state)
     struct pool_run *run = taken();
     piece(run, 1, "", "x");
     assert_int_equal(fx_answer(fx)->status, STATUS_UNSUPPORTED);
-    end_reading(run);
+    end_with(run, NULL, "rest");
     until_answered(fx, &whole);
     start_reader(fx, &remembered, "", "key");
     run = taken();
     piece(run, 1, "", "x");
     assert_int_equal(fx_answer(fx)->status, STATUS_UNSUPPORTED);
-    end_reading(run);
+    end_with(run, NULL, "rest");
     until_answered(fx, &remembered.caller);
     assert_int_equal(remembered.pieces, 0);
 }
@@ -213,7 +200,7 @@ static void a_piece_that_is_too_large_is_refused(void **state)
     run->ask(run, &(struct wire_ask){
                       .ask = 1, .kind = WIRE_ASK_STREAM, .number = 200, .body = {large, sizeof large}});
     assert_int_equal(fx_answer(fx)->status, STATUS_REPLY_TOO_LARGE);
-    end_reading(run);
+    end_with(run, NULL, "rest");
     until_answered(fx, &reader.caller);
 }
 

@@ -76,8 +76,7 @@ void fx_advance_ms(struct fx_trigger *trigger, uint64_t ms)
 
 struct pool_run *fx_run(struct fx_trigger *trigger)
 {
-    while (list_empty(&submitted)) loop_turn(trigger->fx->loop, true);
-    return taken();
+    return next_run(trigger->fx);
 }
 
 void fx_succeed(struct pool_run *run)
