@@ -369,6 +369,7 @@ static void port_metrics(void *ctx, struct buf *text)
         .subscriptions = live.receivers,
         .bus_received = bus.bus.received,
         .bus_refused = live.foreign_refused + bus.malformed,
+        .bus_unsent = bus.bus.send_failed,
         .bus_sent = bus.bus.sent,
         .apps_asleep = apps_asleep(node->apps),
     };

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -168,6 +169,38 @@ static void a_turn_takes_a_bounded_number_and_a_second_what_is_allowed(void **st
     bus->ops->close(bus);
 }
 
+static void on_pipe_lost(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+    (void)pipe; /* there is one */
+    (void)event; /* it was asked for */
+    atomic_fetch_add((_Atomic int *)arg, 1);
+}
+
+static void a_message_beyond_the_limit_ends_its_connection_and_nobody_elses(void **state)
+{
+    struct fixture *fx = *state;
+    struct bus *bus = open_bus(fx, "", fx->in, "");
+    nng_socket large = pusher(fx->in), small = pusher(fx->in);
+    static _Atomic int lost;
+    atomic_store(&lost, 0);
+    assert_int_equal(nng_pipe_notify(large, NNG_PIPE_EV_REM_POST, on_pipe_lost, (void *)&lost), 0);
+    size_t size = 2 * BOUND_MESSAGE_BYTES_MAX + 1;
+    char *bytes = mem_zalloc(size);
+    assert_int_equal(nng_send(large, bytes, size, 0), 0);
+    free(bytes);
+    while (atomic_load(&lost) == 0) loop_turn(fx->loop, false);
+    assert_int_equal(nng_send(small, "small", 5, 0), 0);
+    while (fx->heard == 0) loop_turn(fx->loop, true);
+    assert_int_equal(fx->heard, 1);
+    assert_string_equal(buf_cstr(&fx->last), "small");
+    assert_int_equal(nng_send(large, "again", 5, 0), 0); /* by its next connection */
+    while (fx->heard == 1) loop_turn(fx->loop, true);
+    assert_string_equal(buf_cstr(&fx->last), "again");
+    (void)nng_close(large);
+    (void)nng_close(small);
+    bus->ops->close(bus);
+}
+
 static void a_peer_hears_another_one_whichever_begins(void **state)
 {
     struct fixture *fx = *state;
@@ -207,6 +240,7 @@ int main(void)
         TEST(a_listener_gets_what_begins_with_its_words_and_a_pusher_is_heard),
         TEST(a_pusher_that_floods_has_to_wait_and_loses_nothing),
         TEST(a_turn_takes_a_bounded_number_and_a_second_what_is_allowed),
+        TEST(a_message_beyond_the_limit_ends_its_connection_and_nobody_elses),
         TEST(a_peer_hears_another_one_whichever_begins),
         TEST(an_address_that_is_none_or_taken_is_told),
     };
