@@ -39,6 +39,8 @@ void pool_answer(struct pool_run *run, const struct wire_answer *answer)
     given->run = run;
     given->ask = answer->ask;
     given->status = answer->status;
+    given->number = answer->number;
+    given->size = answer->body.size;
     snprintf(given->text, sizeof given->text, "%.*s",
              SLICE_FMT(answer->status == STATUS_OK ? answer->body : answer->failure));
 }

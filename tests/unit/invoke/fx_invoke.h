@@ -14,6 +14,8 @@ struct given_answer {
     struct pool_run *run;
     uint32_t ask;
     enum status status;
+    uint64_t number;
+    size_t size; /* of the body */
     char text[300]; /* body, or words of a failure */
 };
 
