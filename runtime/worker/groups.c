@@ -12,8 +12,8 @@
 #include "runtime/worker/deployment.h"
 
 enum {
-    ENTER_MS = 200, /* after loading: callers that waited for the start have their answers */
-    TOGETHER_MS = 100, /* what is due so soon is done at once */
+    ENTER_MS = 1000, /* after loading: callers that waited for the start have their answers */
+    TOGETHER_MS = 500, /* what is due so soon is done at once */
     RETRY_MS = 20, /* until a group that still has processes is looked at again */
     TRIES_MAX = 250, /* then it is left to the next start of a node */
     OTHER_PROCESSES = 32, /* beside the workers: zygote, broker, those that are dead and not reaped */
@@ -88,12 +88,14 @@ static void on_timer(struct loop_timer *timer, void *ctx)
 {
     (void)timer; /* one of its kind */
     struct groups *groups = ctx;
-    uint64_t until = loop_now_ns(groups->loop) + TOGETHER_MS * NS_PER_MS;
+    uint64_t now = loop_now_ns(groups->loop);
     for (struct list *link = groups->due.next, *next; link != &groups->due; link = next)
     {
         next = link->next;
         struct group *group = group_of(link);
-        if (group->due_ns > until) continue;
+        uint64_t early_ms =
+            group->leaving ? RETRY_MS / 2 : TOGETHER_MS; /* each try of removing is to be worth one */
+        if (group->due_ns > now + early_ms * NS_PER_MS) continue;
         list_remove(link);
         list_push_back(&groups->batch, link);
         group->working = true;
