@@ -585,6 +585,15 @@ void deployment_on_worker_goes_on(struct pool_deployment *deployment)
     deployment_touch(deployment);
 }
 
+/* The last worker has gone: most of what the next one costs is paid now, when nobody waits for it. */
+static void prepare_next(struct pool_deployment *deployment)
+{
+    const struct pool *pool = deployment->pool;
+    bool serves = deployment->zygote_loaded && !deployment->closing && !pool->stopping;
+    if (serves && deployment->queued == 0 && pool->pressure == PRESSURE_NONE)
+        zygote_fork_ahead(deployment->zygote);
+}
+
 void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker *worker, bool started,
                                const struct err *err)
 {
@@ -601,7 +610,11 @@ void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker
     deployment->stats.log_lines_dropped += worker->log_dropped;
     list_remove(&worker->link);
     list_push_back(&deployment->dead, &worker->link);
-    if (list_empty(&deployment->workers)) deployment->zygote_idle_since_ns = now_ns(deployment);
+    if (list_empty(&deployment->workers))
+    {
+        deployment->zygote_idle_since_ns = now_ns(deployment);
+        prepare_next(deployment);
+    }
     if (pool->stopping) fail_all(deployment, &deployment->queue, STATUS_DRAINING);
     if (!started && !deployment->zygote_gone && !deployment->closing && !pool->stopping)
         start_failed(deployment, err);

@@ -84,6 +84,9 @@ MUST_CHECK enum status zygote_claim(struct zygote *spare, const struct zygote_co
  * success exactly one of on_spawned and on_spawn_failed follows, unless on_gone comes. NO_RESOURCES. */
 MUST_CHECK enum status zygote_spawn(struct zygote *zygote, uint64_t number, int link_fd, int output_fd,
                                     struct err *err);
+/* Asks for a worker that is forked now and waits for the next zygote_spawn(), which is so much quicker. Nothing answers;
+ * one that is there already, or cannot be made, changes nothing. */
+void zygote_fork_ahead(struct zygote *zygote);
 /* Kills it because it does not do what it should; on_gone follows with these words. */
 void zygote_condemn(struct zygote *zygote, const char *words);
 pid_t zygote_pid(const struct zygote *zygote);

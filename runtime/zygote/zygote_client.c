@@ -185,6 +185,7 @@ static void handle(struct zygote *zygote, struct control_message *message, int *
         return;
     }
     case CONTROL_SPAWN:
+    case CONTROL_AHEAD:
         break;
     }
     fail(zygote, STATUS_FUNCTION_PROTOCOL, "the zygote sent a message out of turn");
@@ -374,6 +375,15 @@ enum status zygote_spawn(struct zygote *zygote, uint64_t number, int link_fd, in
     struct control_message message = {.kind = CONTROL_SPAWN, .number = number};
     int fds[] = {link_fd, output_fd};
     return control_send(zygote->control, &message, fds, 2, err);
+}
+
+void zygote_fork_ahead(struct zygote *zygote)
+{
+    CHECK(zygote->loaded);
+    if (zygote->failed) return;
+    struct control_message message = {.kind = CONTROL_AHEAD};
+    if (control_send(zygote->control, &message, NULL, 0, NULL) != STATUS_OK)
+        return; /* the next worker takes as long as others do, or on_gone comes */
 }
 
 void zygote_condemn(struct zygote *zygote, const char *words)
