@@ -17,6 +17,7 @@
 #include "runtime/invoke/appends.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
+#include "runtime/node/app_spec.h"
 #include "runtime/node/store_words.h"
 #include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
@@ -372,159 +373,21 @@ static struct invoke_version *part_of_version(struct invoke_version *invoke, uin
     return &version->parts[partition].invoke;
 }
 
-static uint32_t sum_u32(uint32_t a, uint32_t b)
-{
-    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
-}
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Workers of one partition, which any function of the app may run on. */
-static uint32_t workers_max(const struct manifest *manifest)
-{
-    uint32_t max = 1, memory_mb = 1;
-    for (size_t i = 0; i < manifest->function_count; i++)
-    {
-        const struct manifest_function *function = &manifest->functions[i];
-        uint32_t workers = min_u32(function->pool.max, function->concurrency);
-        if (workers > max) max = workers;
-        if (function->memory_mb > memory_mb) memory_mb = function->memory_mb;
-    }
-    /* The manifest proved that there is room for one; each must be able to run the largest function. */
-    const struct manifest_limits *limits = &manifest->limits;
-    if (limits->concurrency) max = min_u32(max, limits->concurrency / manifest->partitions);
-    if (limits->memory_mb) max = min_u32(max, limits->memory_mb / manifest->partitions / memory_mb);
-    return max;
-}
-
-/* "NAME=value" for each, as C strings inside of `texts`. The caller frees the list. */
-static const char **env_of(const struct manifest *manifest, struct buf *texts)
-{
-    for (size_t i = 0; i < manifest->env_count; i++)
-    {
-        buf_printf(texts, "%s=%s", manifest->env[i].name, manifest->env[i].value);
-        buf_append_byte(texts, 0);
-    }
-    const char **list = mem_zalloc((manifest->env_count + 1) * sizeof *list);
-    const char *text = (const char *)texts->data;
-    for (size_t i = 0; i < manifest->env_count; i++, text += strlen(text) + 1) list[i] = text;
-    return list;
-}
-
-static struct admission_limits limits_of(const struct manifest *manifest,
-                                         const struct manifest_function *from);
-
-/* Inside of a caller's worker nobody counts: a function with limits that somebody has to count is called in a worker of its
- * own. With several partitions the entity may be elsewhere. */
-static bool may_run_inside(const struct manifest *manifest, const struct manifest_function *function)
-{
-    struct admission_limits limits = limits_of(manifest, function);
-    return manifest->partitions == 1 && limits.running_max == 0 && limits.rate_per_s == 0 &&
-           limits.body_bytes_max == 0 && limits.reply_bytes_max == 0;
-}
-
-/* What the pool must know of the functions: their workers are shared by the app, so the widest limits count. */
 static enum status deployment_open(struct app *app, uint32_t index, const struct catalog_version *catalog,
                                    struct pool_deployment **deployment, struct err *err)
 {
-    const struct manifest *manifest = catalog->manifest;
     struct buf path = BUF_INIT;
     artifact_path(&path, app->apps->artifacts, &catalog->artifact);
-    struct pool_function *functions = mem_zalloc(manifest->function_count * sizeof *functions);
-    struct pool_spec spec = {
-        .app = app->name,
-        .version = catalog->id,
-        .artifact = buf_cstr(&path),
-        .artifact_name = manifest->code,
-        .data_fd = store_data_fd(app->parts[index].store),
-        .functions = functions,
-        .function_count = manifest->function_count,
-    };
-    spec.workers_max = workers_max(manifest);
-    for (size_t i = 0; i < manifest->function_count; i++)
-    {
-        const struct manifest_function *from = &manifest->functions[i];
-        functions[i] =
-            (struct pool_function){.name = from->name,
-                                   .memory_mb = from->memory_mb,
-                                   .cpu_percent = from->cpu_percent,
-                                   .inside_ms = may_run_inside(manifest, from) ? from->timeout_ms : 0};
-        if (from->pool.min > spec.workers_min) spec.workers_min = from->pool.min;
-        if (from->pool.idle_ms > spec.idle_ms) spec.idle_ms = from->pool.idle_ms;
-        spec.queue_max = sum_u32(spec.queue_max, sum_u32(from->queue, from->concurrency));
-    }
-    struct buf texts = BUF_INIT;
-    const char **env = env_of(manifest, &texts);
-    spec.env = env;
-    spec.env_count = manifest->env_count;
-    struct sandbox_mount mounts[BOUND_MOUNTS_MAX];
-    for (size_t i = 0; i < manifest->mount_count; i++)
-        mounts[i] = (struct sandbox_mount){manifest->mounts[i].from, manifest->mounts[i].to};
-    spec.sandbox = (struct sandbox_config){
-        .profile = manifest->sandbox,
-        .mounts = mounts,
-        .mount_count = manifest->mount_count,
-        .allow = (const char *const *)manifest->network.allow,
-        .allow_count = manifest->network.allow_count,
-    };
-    enum status status = pool_deployment_open(app->apps->config.pool, &spec, deployment, err);
-    free(env);
-    buf_fini(&texts);
-    free(functions);
+    struct app_spec spec;
+    app_spec_init(&spec, catalog->manifest);
+    spec.pool.app = app->name;
+    spec.pool.version = catalog->id;
+    spec.pool.artifact = buf_cstr(&path);
+    spec.pool.data_fd = store_data_fd(app->parts[index].store);
+    enum status status = pool_deployment_open(app->apps->config.pool, &spec.pool, deployment, err);
+    app_spec_fini(&spec);
     buf_fini(&path);
     return status;
-}
-
-static struct admission_limits limits_of(const struct manifest *manifest,
-                                         const struct manifest_function *from)
-{
-    /* What the workers cannot exceed anyway need not be counted. */
-    bool workers_do = from->concurrency >= (uint64_t)workers_max(manifest) * manifest->partitions;
-    return (struct admission_limits){
-        .in_flight_max = sum_u32(from->queue, from->concurrency),
-        .running_max = workers_do ? 0 : from->concurrency,
-        .cpu_percent = from->cpu_percent,
-        .rate_per_s = from->rate.per_second,
-        .rate_burst = from->rate.burst,
-        .body_bytes_max = from->body_bytes_max,
-        .reply_bytes_max = from->reply_bytes_max,
-    };
-}
-
-static struct invoke_function *functions_of(const struct manifest *manifest)
-{
-    struct invoke_function *functions = mem_zalloc(manifest->function_count * sizeof *functions);
-    for (size_t i = 0; i < manifest->function_count; i++)
-    {
-        const struct manifest_function *from = &manifest->functions[i];
-        struct invoke_function *to = &functions[i];
-        snprintf(to->name, sizeof to->name, "%s", from->name);
-        for (size_t m = 0, used = 0; m < from->method_count && used < sizeof to->methods; m++)
-            used += (size_t)snprintf(to->methods + used, sizeof to->methods - used, "%s%s", m ? ", " : "",
-                                     from->methods[m]);
-        to->timeout_ms = from->timeout_ms;
-        to->memory_mb = from->memory_mb;
-        to->relaxed = from->durability == DURABILITY_RELAXED;
-        to->limits = limits_of(manifest, from);
-        list_init(&to->waiting);
-        list_init(&to->paying);
-    }
-    return functions;
-}
-
-static struct invoke_channel *channels_of(const struct manifest *manifest)
-{
-    struct invoke_channel *channels = mem_zalloc((manifest->channel_count + 1) * sizeof *channels);
-    for (size_t i = 0; i < manifest->channel_count; i++)
-    {
-        const struct manifest_channel *from = &manifest->channels[i];
-        snprintf(channels[i].name, sizeof channels[i].name, "%s", from->name);
-        channels[i].durable = from->kind == CHANNEL_DURABLE;
-    }
-    return channels;
 }
 
 static enum status version_part_open(struct version *version, uint32_t index, struct err *err)
@@ -562,8 +425,8 @@ static enum status version_open(struct app *app, struct catalog_version *catalog
     struct version *version = mem_zalloc(sizeof *version + app->partitions * sizeof version->parts[0]);
     version->app = app;
     version->catalog = catalog_version_ref(catalog);
-    version->functions = functions_of(catalog->manifest);
-    version->channels = channels_of(catalog->manifest);
+    version->functions = app_spec_functions(catalog->manifest);
+    version->channels = app_spec_channels(catalog->manifest);
     app->versions++;
     for (uint32_t i = 0; i < app->partitions; i++)
     {
@@ -691,14 +554,6 @@ void apps_on_switch(void *ctx, const char *name, struct catalog_version *catalog
     log_info("apps.switched", "app=%s version=%s", name, catalog ? catalog->id : "none");
 }
 
-/* An app that wants workers at all times stays awake. */
-static bool may_sleep(const struct manifest *manifest)
-{
-    for (size_t i = 0; i < manifest->function_count; i++)
-        if (manifest->functions[i].pool.min > 0) return false;
-    return true;
-}
-
 /* Something was sent or appended and is still to be done. */
 static bool has_work(const struct app *app)
 {
@@ -713,7 +568,7 @@ void apps_start(struct apps *apps, const char *name, struct catalog_version *cat
     struct err err = ERR_INIT;
     enum status status = app_open(apps, name, catalog->manifest->partitions, &app, &err);
     if (status == STATUS_OK) consumers_switch(app, catalog->manifest);
-    if (status == STATUS_OK && may_sleep(catalog->manifest) && !has_work(app))
+    if (status == STATUS_OK && app_spec_may_sleep(catalog->manifest) && !has_work(app))
     {
         map_put(&apps->asleep, slice_cstr(name), catalog_version_ref(catalog));
         app_close(app);
@@ -748,7 +603,8 @@ static bool part_quiet(const struct app *app, uint32_t index)
 /* Its one version has had nothing to do since the last look. */
 static bool app_quiet(struct app *app)
 {
-    if (app->versions != 1 || !app->current || !may_sleep(app->current->catalog->manifest)) return false;
+    if (app->versions != 1 || !app->current || !app_spec_may_sleep(app->current->catalog->manifest))
+        return false;
     uint64_t seq = 0;
     for (uint32_t i = 0; i < app->partitions; i++)
     {
