@@ -72,15 +72,6 @@ void durable_dead_key(struct buf *out, struct slice channel, struct slice group,
     put_offset(out, offset);
 }
 
-uint64_t durable_key_offset(struct slice key)
-{
-    CHECK(key.size > OFFSET_BYTES);
-    const uint8_t *at = (const uint8_t *)key.data + key.size - OFFSET_BYTES;
-    uint64_t offset = 0;
-    for (int i = 0; i < OFFSET_BYTES; i++) offset = offset << 8 | at[i];
-    return offset;
-}
-
 /* The bytes up to the next zero, which is left behind too. */
 static bool take_name(struct slice *rest, struct slice *name)
 {
@@ -89,6 +80,16 @@ static bool take_name(struct slice *rest, struct slice *name)
     if (!zero || zero == bytes) return false;
     *name = slice_make(bytes, (size_t)(zero - bytes));
     *rest = slice_make(zero + 1, rest->size - name->size - 1);
+    return true;
+}
+
+/* What is left of a key behind its names is an offset, or it is no key with an offset. */
+static bool take_offset(struct slice rest, uint64_t *offset)
+{
+    if (rest.size != OFFSET_BYTES) return false;
+    const uint8_t *at = rest.data;
+    *offset = 0;
+    for (int i = 0; i < OFFSET_BYTES; i++) *offset = *offset << 8 | at[i];
     return true;
 }
 
@@ -102,10 +103,7 @@ static bool take_space(struct slice key, uint8_t space, struct slice *rest)
 bool durable_message_split(struct slice key, struct slice *channel, uint64_t *offset)
 {
     struct slice rest;
-    if (!take_space(key, SPACE_MESSAGES, &rest) || !take_name(&rest, channel) || rest.size != OFFSET_BYTES)
-        return false;
-    *offset = durable_key_offset(key);
-    return true;
+    return take_space(key, SPACE_MESSAGES, &rest) && take_name(&rest, channel) && take_offset(rest, offset);
 }
 
 bool durable_cursor_split(struct slice key, struct slice *channel, struct slice *group)
@@ -115,14 +113,28 @@ bool durable_cursor_split(struct slice key, struct slice *channel, struct slice 
            rest.size == 0;
 }
 
-bool durable_dead_split(struct slice key, struct slice *channel, struct slice *group, uint64_t *offset)
+/* The keys of done offsets and of dead letters differ in their space only. */
+static bool group_offset_split(struct slice key, uint8_t space, struct slice *channel, struct slice *group,
+                               uint64_t *offset)
 {
     struct slice rest;
-    if (!take_space(key, SPACE_DEAD_MESSAGES, &rest) || !take_name(&rest, channel) ||
-        !take_name(&rest, group) || rest.size != OFFSET_BYTES)
-        return false;
-    *offset = durable_key_offset(key);
-    return true;
+    return take_space(key, space, &rest) && take_name(&rest, channel) && take_name(&rest, group) &&
+           take_offset(rest, offset);
+}
+
+bool durable_dead_split(struct slice key, struct slice *channel, struct slice *group, uint64_t *offset)
+{
+    return group_offset_split(key, SPACE_DEAD_MESSAGES, channel, group, offset);
+}
+
+enum status durable_key_offset(struct slice key, uint64_t *offset, struct err *err)
+{
+    struct slice channel, group;
+    if (durable_message_split(key, &channel, offset) ||
+        group_offset_split(key, SPACE_CURSORS, &channel, &group, offset) ||
+        durable_dead_split(key, &channel, &group, offset))
+        return STATUS_OK;
+    return err_set(err, STATUS_STORE_CORRUPT, "key of a channel's row: %zu bytes that are none", key.size);
 }
 
 /* ---- values ---- */

@@ -54,12 +54,13 @@ void durable_head_key(struct buf *out, struct slice channel);
 void durable_cursor_key(struct buf *out, struct slice channel, struct slice group);
 void durable_done_key(struct buf *out, struct slice channel, struct slice group, uint64_t offset);
 void durable_dead_key(struct buf *out, struct slice channel, struct slice group, uint64_t offset);
-/* The offset at the end of a message's, a done or a dead letter's key. */
-uint64_t durable_key_offset(struct slice key);
 /* Takes the key of a cursor or of a dead letter apart; false for all others. Slices point into `key`. */
 bool durable_cursor_split(struct slice key, struct slice *channel, struct slice *group);
 bool durable_dead_split(struct slice key, struct slice *channel, struct slice *group, uint64_t *offset);
 bool durable_message_split(struct slice key, struct slice *channel, uint64_t *offset);
+/* The offset at the end of a message's, a done or a dead letter's key. STORE_CORRUPT for all other bytes: a scan gives
+ * whatever lies in its range, also what no channel ever wrote. */
+MUST_CHECK enum status durable_key_offset(struct slice key, uint64_t *offset, struct err *err);
 
 /* Values; encoding appends, what is decoded points into the bytes. STORE_CORRUPT. */
 void durable_message_encode(struct buf *out, const struct durable_message *message);

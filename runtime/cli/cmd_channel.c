@@ -280,10 +280,15 @@ static void show_dead(const struct cli_line *line, const json_t *answer)
     json_t *row;
     json_array_foreach(json_object_get(answer, "dead"), index, row)
     {
-        table_cell(&table, "%lld", answer_number(row, "offset"));
+        if (json_is_integer(json_object_get(row, "offset")))
+            table_cell(&table, "%lld", answer_number(row, "offset"));
+        else
+            table_cell(&table, "?"); /* its row is damaged */
         table_cell(&table, "%s", answer_text(row, "key"));
         table_cell(&table, "%lld", answer_number(row, "attempts"));
-        table_cell(&table, "%s", output_age((uint64_t)answer_number(row, "failed_ms"), age, sizeof age));
+        bool known = answer_number(row, "failed_ms") > 0;
+        table_cell(&table, "%s",
+                   known ? output_age((uint64_t)answer_number(row, "failed_ms"), age, sizeof age) : "?");
         table_cell(&table, "%s", answer_text(row, "error"));
     }
     table_print(&table);

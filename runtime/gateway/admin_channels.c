@@ -84,17 +84,34 @@ void admin_dead_drop(struct admin_call *call)
     dead_act(call, ADMIN_CHANNEL_DEAD_DROP);
 }
 
+/* A letter of which less is left than it takes: it is named, so that it can be dropped, and the list goes on. */
+static json_t *damaged_row(struct slice key)
+{
+    uint64_t offset;
+    json_t *row =
+        json_pack("{s:b, s:i, s:i, s:i, s:s, s:s, s:s}", "damaged", true, "attempts", 0, "failed_ms", 0,
+                  "time_ms", 0, "error", "store_corrupt: the row is damaged", "key", "", "body", "");
+    bool named = durable_key_offset(key, &offset, NULL) == STATUS_OK;
+    json_object_set_new(row, "offset", named ? json_integer((json_int_t)offset) : json_null());
+    return row;
+}
+
 static bool on_dead(void *ctx, struct slice key, struct slice value)
 {
     json_t *list = ctx;
     struct durable_dead dead;
     struct durable_message message;
-    if (durable_dead_decode(value, &dead, NULL) != STATUS_OK ||
+    uint64_t offset;
+    if (durable_key_offset(key, &offset, NULL) != STATUS_OK ||
+        durable_dead_decode(value, &dead, NULL) != STATUS_OK ||
         durable_message_decode(dead.row, &message, NULL) != STATUS_OK)
-        return false;
-    json_t *row = json_pack("{s:I, s:i, s:I, s:I}", "offset", (json_int_t)durable_key_offset(key), "attempts",
-                            (int)dead.attempts, "failed_ms", (json_int_t)dead.time_ms, "time_ms",
-                            (json_int_t)message.time_ms);
+    {
+        json_array_append_new(list, damaged_row(key));
+        return json_array_size(list) < DEAD_LISTED_MAX;
+    }
+    json_t *row =
+        json_pack("{s:I, s:i, s:I, s:I}", "offset", (json_int_t)offset, "attempts", (int)dead.attempts,
+                  "failed_ms", (json_int_t)dead.time_ms, "time_ms", (json_int_t)message.time_ms);
     admin_put_bytes(row, "error", dead.error);
     admin_put_bytes(row, "key", message.key);
     if (message.type.size) admin_put_bytes(row, "content_type", message.type);

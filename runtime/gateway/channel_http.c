@@ -213,12 +213,23 @@ static void reader_fail(struct reader *reader, enum status status, const struct 
     reader_free(reader);
 }
 
+struct reading {
+    struct reader *reader;
+    struct err err; /* of the row that cannot be read: what is told ends before it */
+};
+
 static bool on_message(void *ctx, struct slice key, struct slice value)
 {
-    struct reader *reader = ctx;
+    struct reading *reading = ctx;
+    struct reader *reader = reading->reader;
     struct durable_message message;
-    if (durable_message_decode(value, &message, NULL) != STATUS_OK) return false; /* it ends here */
-    uint64_t offset = durable_key_offset(key);
+    uint64_t offset;
+    if (durable_key_offset(key, &offset, &reading->err) != STATUS_OK) return false;
+    if (durable_message_decode(value, &message, &reading->err) != STATUS_OK)
+    {
+        (void)err_wrap(&reading->err, STATUS_STORE_CORRUPT, "offset %llu", (unsigned long long)offset);
+        return false;
+    }
     json_t *row =
         json_pack("{s:I, s:I}", "offset", (json_int_t)offset, "time_ms", (json_int_t)message.time_ms);
     if (message.key.size) admin_put_bytes(row, "key", message.key);
@@ -341,11 +352,17 @@ static bool reader_read(struct reader *reader)
     durable_message_key(&low, slice_cstr(reader->channel), reader->from);
     durable_message_key(&high, slice_cstr(reader->channel), UINT64_MAX);
     struct store_snapshot *snapshot = store_snapshot_take(store);
-    status = store_scan(snapshot, buf_view(&low), buf_view(&high), on_message, reader, &err);
+    struct reading reading = {.reader = reader, .err = ERR_INIT};
+    status = store_scan(snapshot, buf_view(&low), buf_view(&high), on_message, &reading, &err);
     uint64_t seq = store_snapshot_seq(snapshot);
     store_snapshot_release(store, snapshot);
     buf_fini(&low);
     buf_fini(&high);
+    if (status == STATUS_OK && reader->count == 0 && reading.err.status != STATUS_OK)
+    {
+        err = reading.err;
+        status = err_wrap(&err, err.status, "channel '%s'", reader->channel);
+    }
     if (status != STATUS_OK)
     {
         reader_fail(reader, status, &err);

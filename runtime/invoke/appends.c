@@ -30,9 +30,18 @@ struct probe {
     struct slice value;
 };
 
+struct probing {
+    struct probe *result;
+    enum status status;
+    struct err *err;
+};
+
 static bool on_probe(void *ctx, struct slice key, struct slice value)
 {
-    *(struct probe *)ctx = (struct probe){true, durable_key_offset(key), value};
+    struct probing *probing = ctx;
+    uint64_t offset;
+    probing->status = durable_key_offset(key, &offset, probing->err);
+    if (probing->status == STATUS_OK) *probing->result = (struct probe){true, offset, value};
     return false;
 }
 
@@ -44,10 +53,11 @@ static enum status probe(struct store_snapshot *snapshot, struct slice channel, 
     durable_message_key(&low, channel, offset);
     durable_message_key(&high, channel, UINT64_MAX); /* never given */
     result->found = false;
-    enum status status = store_scan(snapshot, buf_view(&low), buf_view(&high), on_probe, result, err);
+    struct probing probing = {.result = result, .status = STATUS_OK, .err = err};
+    enum status status = store_scan(snapshot, buf_view(&low), buf_view(&high), on_probe, &probing, err);
     buf_fini(&low);
     buf_fini(&high);
-    return status;
+    return status == STATUS_OK ? probing.status : status;
 }
 
 /* The last message, when `last` is one: ever farther ahead, then ever nearer. Stores are read forwards only. */

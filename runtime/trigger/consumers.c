@@ -280,7 +280,8 @@ static bool on_message(void *ctx, struct slice key, struct slice value)
 {
     struct fill *fill = ctx;
     struct consumer *consumer = fill->consumer;
-    uint64_t offset = durable_key_offset(key);
+    uint64_t offset;
+    if (durable_key_offset(key, &offset, &fill->err) != STATUS_OK) return false;
     if (map_remove(&consumer->done, map_key_u64(&offset)))
         group_pass(&consumer->group, offset + 1);
     else if (group_offer(&consumer->group, offset, value, &fill->err) != STATUS_OK)
@@ -329,10 +330,12 @@ static void fill_group(struct consumer *consumer)
         if (status == STATUS_OK && fill.err.status == STATUS_OK && settled && !fill.full)
             group_pass(group, head.next);
     }
-    if (status == STATUS_OK && fill.err.status == STATUS_OK) return;
-    log_error("consumers.read", "app=%s channel=%s group=%s %s", part->app, group->channel, group->name,
-              err_text(&fill.err));
-    look_later(part, LOOK_AGAIN_MS);
+    bool ok = status == STATUS_OK && fill.err.status == STATUS_OK;
+    if (!ok && !consumer->unreadable) /* once, not at each look */
+        log_error("consumers.read", "app=%s channel=%s group=%s offset=%llu %s, it waits there", part->app,
+                  group->channel, group->name, (unsigned long long)group->next, err_text(&fill.err));
+    consumer->unreadable = !ok;
+    if (!ok) look_later(part, LOOK_AGAIN_MS);
 }
 
 /* ---- dead letters that are tried once more ---- */
@@ -360,8 +363,12 @@ static bool redrive_next(struct consumer *consumer)
     if (status == STATUS_OK) status = durable_message_decode(dead.row, &message, NULL);
     if (status != STATUS_OK)
     {
+        if (status == STATUS_STORE_CORRUPT)
+            log_error("consumers.dead_row",
+                      "app=%s channel=%s group=%s offset=%llu is damaged and cannot be tried again",
+                      part->app, consumer->group.channel, consumer->group.name, (unsigned long long)offset);
         buf_fini(&key);
-        delivery_free(delivery); /* dropped meanwhile */
+        delivery_free(delivery); /* else it was dropped meanwhile */
         return true;
     }
     message.offset = delivery->dead_offset = offset;

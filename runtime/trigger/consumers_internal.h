@@ -43,6 +43,7 @@ struct dead_task {
     struct consumers_part *part;
     consumers_done_fn done;
     void *ctx;
+    bool drop;
     struct buf offsets; /* u64 */
     uint64_t started, count;
     struct buf set;
@@ -70,6 +71,7 @@ struct consumer {
     char *function;
     uint32_t retries;
     bool subscribed; /* by the version that runs */
+    bool unreadable; /* what comes next, and that was said */
     bool unkept; /* it is new: its cursor is not in the store yet */
     bool pumping, pump_wanted;
     struct loop_timer due; /* when the first that failed may come again */

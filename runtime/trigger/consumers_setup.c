@@ -9,10 +9,19 @@
 #include "runtime/trigger/consumers_internal.h"
 #include "statestore/kv/keyspace.h"
 
+struct done_scan {
+    struct consumer *consumer;
+    enum status status;
+    struct err *err;
+};
+
 static bool on_done_row(void *ctx, struct slice key, struct slice value)
 {
-    struct consumer *consumer = ctx;
-    uint64_t offset = durable_key_offset(key);
+    struct done_scan *scan = ctx;
+    struct consumer *consumer = scan->consumer;
+    uint64_t offset;
+    scan->status = durable_key_offset(key, &offset, scan->err);
+    if (scan->status != STATUS_OK) return false;
     if (offset >= consumer->group.next) map_put(&consumer->done, map_key_u64(&offset), consumer);
     consumer->group.done_rows++;
     return true;
@@ -24,10 +33,11 @@ static enum status done_load(struct consumer *consumer, struct store_snapshot *s
     struct buf low = BUF_INIT, high = BUF_INIT;
     durable_done_key(&low, channel, group, 0);
     durable_done_key(&high, channel, group, UINT64_MAX);
-    enum status status = store_scan(snapshot, buf_view(&low), buf_view(&high), on_done_row, consumer, err);
+    struct done_scan scan = {consumer, STATUS_OK, err};
+    enum status status = store_scan(snapshot, buf_view(&low), buf_view(&high), on_done_row, &scan, err);
     buf_fini(&low);
     buf_fini(&high);
-    return status;
+    return status == STATUS_OK ? scan.status : status;
 }
 
 /* NOT_FOUND: it has none yet. */

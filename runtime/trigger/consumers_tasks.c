@@ -149,8 +149,11 @@ void consumers_replay(struct consumers_part *part, struct slice channel, struct 
 static bool on_dead(void *ctx, struct slice key, struct slice value)
 {
     struct dead_task *task = ctx;
-    uint64_t offset = durable_key_offset(key);
-    buf_append(&task->offsets, slice_make(&offset, sizeof offset));
+    uint64_t offset;
+    if (durable_key_offset(key, &offset, task->drop ? NULL : &task->err) == STATUS_OK)
+        buf_append(&task->offsets, slice_make(&offset, sizeof offset));
+    else if (!task->drop)
+        return true; /* nothing can be tried; it can be dropped with all others */
     write_set_append(&task->set, &(struct write_entry){WRITE_DELETE, key, SLICE_EMPTY});
     return ++task->count < DEAD_TASK_MAX;
 }
@@ -164,10 +167,10 @@ static void task_free(struct dead_task *task)
 
 /* NULL, and told: there are none, or they cannot be read. */
 static struct dead_task *task_create(struct consumers_part *part, struct slice channel, struct slice group,
-                                     uint64_t offset, consumers_done_fn done, void *ctx)
+                                     uint64_t offset, bool drop, consumers_done_fn done, void *ctx)
 {
     struct dead_task *task = mem_zalloc(sizeof *task);
-    *task = (struct dead_task){.part = part, .done = done, .ctx = ctx};
+    *task = (struct dead_task){.part = part, .done = done, .ctx = ctx, .drop = drop};
     struct buf low = BUF_INIT, high = BUF_INIT;
     bool all = offset == UINT64_MAX;
     durable_dead_key(&low, channel, group, all ? 0 : offset);
@@ -178,7 +181,7 @@ static struct dead_task *task_create(struct consumers_part *part, struct slice c
     buf_fini(&low);
     buf_fini(&high);
     if (status == STATUS_OK && task->count > 0) return task;
-    if (status == STATUS_OK && !all)
+    if (status == STATUS_OK && !all && task->err.status == STATUS_OK)
         (void)err_set(&task->err, STATUS_NOT_FOUND, "group '%.*s' of channel '%.*s' has no dead letter %llu",
                       SLICE_FMT(group), SLICE_FMT(channel), (unsigned long long)offset);
     tell_later(part, done, ctx, &task->err);
@@ -202,7 +205,7 @@ static void on_dropped(struct store_commit *commit)
 void consumers_dead_drop(struct consumers_part *part, struct slice channel, struct slice group,
                          uint64_t offset, consumers_done_fn done, void *ctx)
 {
-    struct dead_task *task = task_create(part, channel, group, offset, done, ctx);
+    struct dead_task *task = task_create(part, channel, group, offset, true, done, ctx);
     if (!task) return;
     task->commit = (struct store_commit){
         .writes = {buf_view(&task->set)}, .applied = on_dropped, .durable = on_dropped_durable};
@@ -225,7 +228,7 @@ void consumers_dead_retry(struct consumers_part *part, struct slice channel, str
         tell_later(part, done, ctx, &err);
         return;
     }
-    struct dead_task *task = task_create(part, channel, group, offset, done, ctx);
+    struct dead_task *task = task_create(part, channel, group, offset, false, done, ctx);
     if (!task) return;
     buf_fini(&task->set); /* each goes with its own success */
     consumer->redrive = task;

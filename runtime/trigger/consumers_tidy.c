@@ -130,10 +130,13 @@ static bool on_old(void *ctx, struct slice key, struct slice value)
 {
     struct trim *trim = ctx;
     struct durable_message message;
-    if (durable_message_decode(value, &message, NULL) != STATUS_OK) return false; /* readers complain */
+    uint64_t offset;
+    if (durable_key_offset(key, &offset, NULL) != STATUS_OK ||
+        durable_message_decode(value, &message, NULL) != STATUS_OK)
+        return false; /* readers complain */
     if (message.time_ms >= trim->before_ms && message.bytes_before >= trim->bytes_before) return false;
     write_set_append(trim->set, &(struct write_entry){WRITE_DELETE, key, SLICE_EMPTY});
-    trim->first = durable_key_offset(key) + 1;
+    trim->first = offset + 1;
     trim->more = ++trim->count == TIDY_ROWS_MAX;
     return !trim->more;
 }

@@ -66,7 +66,8 @@ static void heads_cursors_and_done_offsets_do_not_look_like_each_other(void **st
     assert_false(durable_cursor_split(buf_view(&done), &channel, &group));
     assert_true(durable_cursor_split(buf_view(&cursor), &channel, &group));
     assert_true(slice_is(channel, "orders") && slice_is(group, "billing"));
-    assert_int_equal(durable_key_offset(buf_view(&done)), 0x6100);
+    assert_int_equal(durable_key_offset(buf_view(&done), &offset, NULL), STATUS_OK);
+    assert_int_equal(offset, 0x6100);
     assert_true(durable_dead_split(buf_view(&dead), &channel, &group, &offset));
     assert_true(slice_is(channel, "orders") && slice_is(group, "billing"));
     assert_int_equal(offset, 9);
@@ -75,6 +76,37 @@ static void heads_cursors_and_done_offsets_do_not_look_like_each_other(void **st
     buf_fini(&cursor);
     buf_fini(&done);
     buf_fini(&dead);
+}
+
+static void keys_that_no_channel_wrote_have_no_offset(void **state)
+{
+    (void)state;
+    struct buf key = BUF_INIT;
+    struct err err = ERR_INIT;
+    uint64_t offset;
+    for (int kind = 0; kind < 3; kind++)
+    {
+        buf_reset(&key);
+        if (kind == 0) durable_message_key(&key, SLICE("a"), 0x0102030405060708);
+        if (kind == 1) durable_done_key(&key, SLICE("a"), SLICE("b"), 0x0102030405060708);
+        if (kind == 2) durable_dead_key(&key, SLICE("a"), SLICE("b"), 0x0102030405060708);
+        assert_int_equal(durable_key_offset(buf_view(&key), &offset, NULL), STATUS_OK);
+        assert_true(offset == 0x0102030405060708);
+        for (size_t size = 0; size < key.size; size++)
+        {
+            void *cut = mem_dup(slice_make(key.data, size));
+            assert_int_equal(durable_key_offset(slice_make(cut, size), &offset, &err), STATUS_STORE_CORRUPT);
+            free(cut);
+        }
+        buf_append_byte(&key, 0);
+        assert_int_equal(durable_key_offset(buf_view(&key), &offset, &err), STATUS_STORE_CORRUPT);
+        key.data[0] = 'z';
+        assert_int_equal(durable_key_offset(slice_make(key.data, key.size - 1), &offset, &err),
+                         STATUS_STORE_CORRUPT);
+    }
+    assert_int_equal(durable_key_offset(SLICE("q\0\1\2\3\4\5\6\7\10"), &offset, &err), STATUS_STORE_CORRUPT);
+    assert_string_equal(err_text(&err), "key of a channel's row: 10 bytes that are none");
+    buf_fini(&key);
 }
 
 static void heads_and_cursors_come_back_as_they_were(void **state)
@@ -145,6 +177,7 @@ int main(void)
         cmocka_unit_test(messages_lie_in_the_order_of_their_offsets),
         cmocka_unit_test(a_message_comes_back_as_it_was),
         cmocka_unit_test(heads_cursors_and_done_offsets_do_not_look_like_each_other),
+        cmocka_unit_test(keys_that_no_channel_wrote_have_no_offset),
         cmocka_unit_test(heads_and_cursors_come_back_as_they_were),
         cmocka_unit_test(a_dead_letter_keeps_the_message_and_the_words),
         cmocka_unit_test(every_cut_of_a_head_of_a_value_is_refused),

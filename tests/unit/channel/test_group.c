@@ -37,6 +37,13 @@ static void fx_end(struct group *group)
     free(group);
 }
 
+static uint64_t offset_of(struct slice key)
+{
+    uint64_t offset;
+    assert_int_equal(durable_key_offset(key, &offset, NULL), STATUS_OK);
+    return offset;
+}
+
 static uint64_t first_offset(const struct group_run *run)
 {
     return CONTAINER_OF(run->messages.next, struct group_message, in_lane)->message.offset;
@@ -58,7 +65,7 @@ static const char *settled(const struct group_run *run)
         if (!done) assert_int_equal(durable_cursor_decode(entry.value, &cursor, NULL), STATUS_OK);
         size_t used = strlen(text);
         snprintf(text + used, sizeof text - used, "%s%llu", done ? "+" : "",
-                 (unsigned long long)(done ? durable_key_offset(entry.key) : cursor));
+                 (unsigned long long)(done ? offset_of(entry.key) : cursor));
     }
     buf_fini(&set);
     return text;
@@ -279,7 +286,7 @@ static void model_commit(struct model *model, const struct group_run *run)
         uint64_t cursor;
         if (entry.value.size == 0)
         {
-            model->done_row[durable_key_offset(entry.key)] = true;
+            model->done_row[offset_of(entry.key)] = true;
             continue;
         }
         assert_int_equal(durable_cursor_decode(entry.value, &cursor, NULL), STATUS_OK);

@@ -279,6 +279,33 @@ static void offsets_of_messages_that_are_gone_are_not_used_again(void **state)
     buf_fini(&value);
 }
 
+static void put_row(struct fixture *fx, struct slice key, struct slice value)
+{
+    struct buf set = BUF_INIT;
+    write_set_append(&set, &(struct write_entry){WRITE_PUT, key, value});
+    commit_set(fx, &set);
+    buf_fini(&set);
+}
+
+static void a_channel_with_a_damaged_key_takes_nothing_and_the_others_go_on(void **state)
+{
+    struct fixture *fx = *state;
+    struct buf effects = BUF_INIT;
+    char words[200];
+    put_row(fx, SLICE("qorders\0\7"), SLICE("?"));
+    effect_append(&effects, "orders", "", "1");
+    assert_int_equal(run_appends(fx, &effects, words), STATUS_STORE_CORRUPT);
+    assert_string_equal(words, "channel 'orders': key of a channel's row: 9 bytes that are none");
+    uint64_t offset;
+    struct err err = ERR_INIT;
+    assert_int_equal(invoke_channel_at(fx->partition, SLICE("orders"), 5, &offset, &err),
+                     STATUS_STORE_CORRUPT);
+    buf_reset(&effects);
+    effect_append(&effects, "bills", "", "2");
+    assert_int_equal(run_appends(fx, &effects, NULL), STATUS_OK);
+    buf_fini(&effects);
+}
+
 /* ---- from outside ---- */
 
 struct outside {
@@ -381,6 +408,8 @@ int main(void)
                                         setup_channels, teardown),
         cmocka_unit_test_setup_teardown(offsets_of_messages_that_are_gone_are_not_used_again, setup_channels,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_channel_with_a_damaged_key_takes_nothing_and_the_others_go_on,
+                                        setup_channels, teardown),
         cmocka_unit_test_setup_teardown(an_append_from_outside_tells_its_offset_when_it_is_durable,
                                         setup_channels, teardown),
         cmocka_unit_test_setup_teardown(the_same_idempotency_key_appends_once_at_once_and_later,

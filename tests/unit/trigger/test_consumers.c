@@ -13,6 +13,7 @@
 #include "runtime/invoke/appends.h"
 #include "runtime/trigger/consumers.h"
 #include "statestore/kv/keyspace.h"
+#include "statestore/kv/write_set.h"
 #include "tests/unit/trigger/fx_trigger.h"
 
 enum { HOUR_MS = 3600 * 1000, DELAY_MAX_MS = 300 };
@@ -514,6 +515,83 @@ static void a_group_that_begins_too_late_counts_what_it_lost(void **state)
     assert_true(stats.trimmed == 2 && stats.lost == 2);
 }
 
+/* ---- rows that are damaged ---- */
+
+static void put_row(struct world *w, struct slice key, struct slice value)
+{
+    struct buf set = BUF_INIT;
+    write_set_append(&set, &(struct write_entry){WRITE_PUT, key, value});
+    fx_write(&w->t, buf_view(&set));
+    buf_fini(&set);
+}
+
+static void a_damaged_key_among_the_messages_is_told_and_passed_over(void **state)
+{
+    struct world *w = *state;
+    put_row(w, SLICE("qorders\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), SLICE("?")); /* behind offset 0 */
+    put_row(w, SLICE("qorders\0\7"), SLICE("?")); /* behind all offsets */
+    append(w, "a", "0");
+    append(w, "b", "1");
+    struct pool_run *run = fx_run(&w->t);
+    ASSERT_BODY(run, "0");
+    fx_succeed(run);
+    fx_advance_ms(&w->t, 1000);
+    run = fx_run(&w->t);
+    ASSERT_BODY(run, "1");
+    fx_succeed(run);
+    assert_true(fx_quiet(&w->t));
+    assert_true(group_of(w).cursor == 2 && group_of(w).delivered == 2 && group_of(w).lag == 0);
+}
+
+static void a_group_with_a_damaged_done_row_gets_nothing(void **state)
+{
+    struct world *w = *state;
+    append(w, "a", "0");
+    fx_succeed(fx_run(&w->t));
+    fx_fence(&w->t);
+    close_part(w);
+    put_row(w, SLICE("gorders\0add\0\7"), SLICE(""));
+    open_part(w);
+    configure(w, "", "");
+    append(w, "a", "1");
+    assert_true(fx_quiet(&w->t)); /* nobody knows what it has done */
+    configure(w, "", ", group: other");
+    struct pool_run *run = fx_run(&w->t);
+    ASSERT_BODY(run, "0");
+    fx_succeed(run);
+}
+
+static void a_damaged_dead_letter_is_left_by_a_retry_and_can_be_dropped(void **state)
+{
+    struct world *w = *state;
+    configure(w, "", ", retries: 0");
+    append(w, "a", "1");
+    fx_fail(fx_run(&w->t), "no");
+    fx_fence(&w->t);
+    put_row(w, SLICE("xorders\0add\0\7"), SLICE("?")); /* no offset */
+    put_row(w, SLICE("xorders\0add\0\0\0\0\0\0\0\0\7"), SLICE("?")); /* no letter */
+    struct told told = {0};
+    consumers_dead_retry(w->part, SLICE("orders"), SLICE("add"), UINT64_MAX, on_told, &told);
+    struct pool_run *run = fx_run(&w->t);
+    ASSERT_BODY(run, "1");
+    fx_succeed(run);
+    until_told(w, &told);
+    assert_int_equal(told.status, STATUS_OK);
+    told = (struct told){0};
+    consumers_dead_drop(w->part, SLICE("orders"), SLICE("add"), 7, on_told, &told);
+    until_told(w, &told);
+    assert_true(told.status == STATUS_OK && told.count == 1);
+    told = (struct told){0};
+    consumers_dead_retry(w->part, SLICE("orders"), SLICE("add"), UINT64_MAX, on_told, &told);
+    until_told(w, &told);
+    assert_int_equal(told.status, STATUS_STORE_CORRUPT);
+    told = (struct told){0};
+    consumers_dead_drop(w->part, SLICE("orders"), SLICE("add"), UINT64_MAX, on_told, &told);
+    until_told(w, &told);
+    assert_true(told.status == STATUS_OK && told.count == 1);
+    assert_string_equal(dead_letters(w), "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -533,6 +611,9 @@ int main(void)
         TEST(dead_letters_are_tried_again_and_dropped),
         TEST(messages_that_are_too_old_go_and_a_group_that_has_not_read_them_is_told),
         TEST(a_group_that_begins_too_late_counts_what_it_lost),
+        TEST(a_damaged_key_among_the_messages_is_told_and_passed_over),
+        TEST(a_group_with_a_damaged_done_row_gets_nothing),
+        TEST(a_damaged_dead_letter_is_left_by_a_retry_and_can_be_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
