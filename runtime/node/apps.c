@@ -2,13 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/node/apps.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
@@ -18,6 +13,7 @@
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
 #include "runtime/node/app_spec.h"
+#include "runtime/node/state_dir.h"
 #include "runtime/node/store_words.h"
 #include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
@@ -128,47 +124,13 @@ static void on_store_wake(void *ctx)
     loop_post(part->app->apps->config.loop, &part->reap);
 }
 
-static enum status make_dir(const char *path, struct err *err)
-{
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return err_errno(err, errno == ENOSPC ? STATUS_STORE_FULL : STATUS_STORE_UNWRITABLE, errno, "make %s",
-                         path);
-    return STATUS_OK;
-}
-
-/* How many partitions the state on disk has; 0: there is none. */
-static uint32_t partitions_on_disk(const char *app_dir)
-{
-    uint32_t count = 0;
-    struct buf path = BUF_INIT;
-    do
-    {
-        buf_reset(&path);
-        buf_printf(&path, "%s/p%u", app_dir, count);
-    } while (access(buf_cstr(&path), F_OK) == 0 && ++count);
-    buf_fini(&path);
-    return count;
-}
-
-static enum status partitions_check(const char *name, uint32_t have, uint32_t want, struct err *err)
-{
-    if (have == 0 || have == want) return STATUS_OK;
-    return err_set(err, STATUS_MANIFEST_INVALID,
-                   "partitions: the state of app '%s' has %u, the manifest says %u; to change it, export the "
-                   "state, remove "
-                   "the app with its state, deploy and import (`stead state export`, `stead remove --state`, "
-                   "`stead deploy`, "
-                   "`stead state import`)",
-                   name, have, want);
-}
-
-static enum status part_open(struct app *app, uint32_t index, const char *app_dir, struct err *err)
+static enum status part_open(struct app *app, uint32_t index, struct err *err)
 {
     struct part *part = &app->parts[index];
     part->app = app;
     loop_task_init(&part->reap, on_reap, part);
     struct buf path = BUF_INIT;
-    buf_printf(&path, "%s/p%u", app_dir, index);
+    state_dir_path(&path, app->apps->dir, app->name, index);
     struct store_config config = {
         .dir = buf_cstr(&path),
         .map_bytes = app->apps->config.map_bytes,
@@ -236,22 +198,16 @@ static enum status app_open(struct apps *apps, const char *name, uint32_t partit
     struct app *app = map_get(&apps->by_name, slice_cstr(name));
     if (app)
     {
-        TRY(partitions_check(name, app->partitions, partitions, err));
+        TRY(state_dir_check(name, app->partitions, partitions, err));
         *out = app;
         return STATUS_OK;
     }
-    struct buf dir = BUF_INIT;
-    buf_printf(&dir, "%s/%s", apps->dir, name);
     app = mem_zalloc(sizeof *app + partitions * sizeof app->parts[0]);
     app->apps = apps;
     app->name = mem_strdup(name);
     app->partitions = partitions;
-    enum status status = partitions_check(name, partitions_on_disk(buf_cstr(&dir)), partitions, err);
-    if (status == STATUS_OK) status = make_dir(apps->dir, err);
-    if (status == STATUS_OK) status = make_dir(buf_cstr(&dir), err);
-    for (uint32_t i = 0; i < partitions && status == STATUS_OK; i++)
-        status = part_open(app, i, buf_cstr(&dir), err);
-    buf_fini(&dir);
+    enum status status = state_dir_make(apps->dir, name, partitions, err);
+    for (uint32_t i = 0; i < partitions && status == STATUS_OK; i++) status = part_open(app, i, err);
     if (status != STATUS_OK)
     {
         app_end(app);
@@ -683,42 +639,6 @@ static enum status apps_wake(void *ctx, struct slice name, struct err *err)
 
 /* ---- removal ---- */
 
-/* Deletes a directory of plain files and directories; the first failure is reported, the rest is still tried. */
-static enum status delete_tree(const char *path, struct err *err)
-{
-    DIR *dir = opendir(path);
-    if (!dir) return errno == ENOENT ? STATUS_OK : err_errno(err, STATUS_IO, errno, "open %s", path);
-    enum status status = STATUS_OK;
-    struct dirent *entry;
-    while ((entry = readdir(dir)))
-    {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        struct buf child = BUF_INIT;
-        buf_printf(&child, "%s/%s", path, entry->d_name);
-        const char *child_path = buf_cstr(&child);
-        if (unlink(child_path) != 0)
-        {
-            enum status below = errno == EISDIR || errno == EPERM
-                                    ? delete_tree(child_path, err)
-                                    : err_errno(err, STATUS_IO, errno, "delete %s", child_path);
-            if (status == STATUS_OK) status = below;
-        }
-        buf_fini(&child);
-    }
-    closedir(dir);
-    if (rmdir(path) != 0 && status == STATUS_OK) status = err_errno(err, STATUS_IO, errno, "delete %s", path);
-    return status;
-}
-
-static enum status state_delete(struct apps *apps, const char *name, struct err *err)
-{
-    struct buf path = BUF_INIT;
-    buf_printf(&path, "%s/%s", apps->dir, name);
-    enum status status = delete_tree(buf_cstr(&path), err);
-    buf_fini(&path);
-    return status;
-}
-
 static void on_erase(struct loop_task *task, void *ctx)
 {
     struct app *app = ctx;
@@ -728,7 +648,7 @@ static void on_erase(struct loop_task *task, void *ctx)
     struct err err = ERR_INIT;
     char *name = mem_strdup(app->name);
     app_close(app);
-    enum status status = state_delete(apps, name, &err);
+    enum status status = state_dir_delete(apps->dir, name, &err);
     free(name);
     erased(erased_ctx, status, &err);
 }
@@ -741,7 +661,7 @@ void apps_erase_state(void *ctx, const char *name, deploy_on_erased_fn done, voi
     {
         /* Its state could not be opened: damaged, perhaps. All the more it may be deleted. */
         struct err err = ERR_INIT;
-        (void)state_delete(apps, name, &err); /* the text has the status */
+        (void)state_dir_delete(apps->dir, name, &err); /* the text has the status */
         tell_later(apps, done, done_ctx, &err);
         return;
     }
