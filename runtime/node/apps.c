@@ -9,16 +9,13 @@
 #include "runtime/base/log.h"
 #include "runtime/base/map.h"
 #include "runtime/catalog/artifact.h"
-#include "runtime/invoke/appends.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
+#include "runtime/node/app_part.h"
 #include "runtime/node/app_spec.h"
 #include "runtime/node/state_dir.h"
-#include "runtime/node/store_words.h"
-#include "runtime/observe/metrics.h"
 #include "runtime/router/router.h"
 #include "runtime/trigger/consumers.h"
-#include "runtime/trigger/outbox.h"
 #include "runtime/worker/pool.h"
 #include "statestore/statestore.h"
 
@@ -30,25 +27,13 @@ enum {
 
 struct apps {
     struct apps_config config;
-    char *dir;
-    char *artifacts;
+    char *dir, *artifacts; /* the config's */
     struct map by_name; /* struct app: those that are awake */
     struct map asleep; /* the struct catalog_version, referenced, that an app runs when it is asked for */
     struct loop_timer rest; /* runs while an app is awake */
     bool untrimmed; /* stores were closed since memory was given back */
     struct version
         *tried; /* probed and not switched to yet; at most one, deployments run one after another */
-};
-
-/* One of an app's partitions. */
-struct part {
-    struct app *app;
-    struct store *store; /* of `partition`, once that is open */
-    struct loop_task reap; /* posted by the committer */
-    struct invoke_partition *partition;
-    struct outbox_part *outbox;
-    bool failure_said; /* in the log, that its store takes no writes */
-    struct consumers_part *consumers;
 };
 
 struct app {
@@ -65,7 +50,7 @@ struct app {
     uint64_t look_at_ns; /* the next look */
     struct loop_task bury;
     uint32_t partitions;
-    struct part parts[];
+    struct app_part parts[];
 };
 
 /* A catalog version that runs: in each partition. */
@@ -93,6 +78,8 @@ struct apps *apps_create(const struct apps_config *config)
     apps->config = *config;
     apps->dir = mem_strdup(config->dir);
     apps->artifacts = mem_strdup(config->artifacts);
+    apps->config.dir = apps->dir;
+    apps->config.artifacts = apps->artifacts;
     loop_timer_init(&apps->rest, on_rest, apps);
     router_set_waker(config->router, apps_wake, apps);
     return apps;
@@ -100,81 +87,16 @@ struct apps *apps_create(const struct apps_config *config)
 
 /* ---- state ---- */
 
-static void part_name(const struct part *part, struct buf *name)
-{
-    buf_reset(name);
-    buf_printf(name, "apps/%s/p%u", part->app->name, (unsigned)(part - part->app->parts));
-}
-
-static void on_reap(struct loop_task *task, void *ctx)
-{
-    struct part *part = ctx;
-    if (!part->store) return;
-    store_reap(part->store);
-    if (part->failure_said || store_health(part->store, NULL) == STATUS_OK) return;
-    struct buf name = BUF_INIT;
-    part_name(part, &name);
-    store_words_health(part->store, buf_cstr(&name), &part->failure_said);
-    buf_fini(&name);
-}
-
-static void on_store_wake(void *ctx)
-{
-    struct part *part = ctx;
-    loop_post(part->app->apps->config.loop, &part->reap);
-}
-
-static enum status part_open(struct app *app, uint32_t index, struct err *err)
-{
-    struct part *part = &app->parts[index];
-    part->app = app;
-    loop_task_init(&part->reap, on_reap, part);
-    struct buf path = BUF_INIT;
-    state_dir_path(&path, app->apps->dir, app->name, index);
-    struct store_config config = {
-        .dir = buf_cstr(&path),
-        .map_bytes = app->apps->config.map_bytes,
-        .clock = app->apps->config.clock,
-        .wake = on_store_wake,
-        .wake_ctx = part,
-        .corked = true,
-        .unchecked = app->apps->config.unchecked,
-    };
-    enum status status = store_open(&part->store, &config, err);
-    buf_fini(&path);
-    if (status != STATUS_OK) return err_wrap(err, status, "partition %u", index);
-    struct buf name = BUF_INIT;
-    part_name(part, &name);
-    store_words_opened(part->store, buf_cstr(&name));
-    buf_fini(&name);
-    part->partition = invoke_partition_open(app->apps->config.engine, part->store, index, app->partitions);
-    part->outbox = outbox_open(app->apps->config.outbox, app->name, part->partition);
-    part->consumers = consumers_open(app->apps->config.consumers, app->name, part->partition);
-    return STATUS_OK;
-}
-
 static void app_free(struct app *app)
 {
-    for (uint32_t i = 0; i < app->partitions; i++)
-    {
-        outbox_close(app->parts[i].outbox);
-        consumers_close(app->parts[i].consumers);
-    }
+    for (uint32_t i = 0; i < app->partitions; i++) app_part_close(&app->parts[i]);
     free(app->name);
     free(app);
 }
 
 static void stores_close(struct app *app)
 {
-    for (uint32_t i = 0; i < app->partitions; i++)
-    {
-        struct part *part = &app->parts[i];
-        if (!part->partition) continue;
-        outbox_stop(part->outbox);
-        consumers_stop(part->consumers);
-        invoke_partition_close(part->partition); /* and its store */
-        part->store = NULL;
-    }
+    for (uint32_t i = 0; i < app->partitions; i++) app_part_stop(&app->parts[i]);
 }
 
 static void on_bury(struct loop_task *task, void *ctx)
@@ -207,7 +129,8 @@ static enum status app_open(struct apps *apps, const char *name, uint32_t partit
     app->name = mem_strdup(name);
     app->partitions = partitions;
     enum status status = state_dir_make(apps->dir, name, partitions, err);
-    for (uint32_t i = 0; i < partitions && status == STATUS_OK; i++) status = part_open(app, i, err);
+    for (uint32_t i = 0; i < partitions && status == STATUS_OK; i++)
+        status = app_part_open(&app->parts[i], &apps->config, app->name, i, partitions, err);
     if (status != STATUS_OK)
     {
         app_end(app);
@@ -514,7 +437,7 @@ void apps_on_switch(void *ctx, const char *name, struct catalog_version *catalog
 static bool has_work(const struct app *app)
 {
     for (uint32_t i = 0; i < app->partitions; i++)
-        if (outbox_busy(app->parts[i].outbox) || consumers_busy(app->parts[i].consumers)) return true;
+        if (app_part_busy(&app->parts[i])) return true;
     return false;
 }
 
@@ -541,19 +464,13 @@ void apps_start(struct apps *apps, const char *name, struct catalog_version *cat
 
 /* ---- sleep: an app that nobody asks for costs an entry in a map, not open stores and their threads ---- */
 
-/* Nothing that closing would end, and nothing for which it would keep the loop from its work. */
+/* The partition is, and its version has neither processes nor runs there. */
 static bool part_quiet(const struct app *app, uint32_t index)
 {
-    const struct part *part = &app->parts[index];
     struct pool_stats pool;
     pool_deployment_stats(app->current->parts[index].invoke.deployment, &pool);
     if (pool.zygotes || pool.workers || pool.queued || pool.running) return false;
-    if (invoke_partition_in_flight(part->partition) || outbox_busy(part->outbox)) return false;
-    if (consumers_busy(part->consumers) || invoke_partition_listened(part->partition)) return false;
-    if (store_health(part->store, NULL) != STATUS_OK) return false; /* opened again it would look healthy */
-    struct store_stats store;
-    store_stats(part->store, &store);
-    return store.checkpoint_seq == store_applied_seq(part->store);
+    return app_part_quiet(&app->parts[index]);
 }
 
 /* Its one version has had nothing to do since the last look. */
@@ -673,45 +590,13 @@ void apps_erase_state(void *ctx, const char *name, deploy_on_erased_fn done, voi
 
 /* ---- figures and the end ---- */
 
-static void part_stats(const struct app *app, uint32_t index, struct buf *json)
-{
-    const struct part *part = &app->parts[index];
-    struct store_stats stats;
-    store_stats(part->store, &stats);
-    buf_printf(json,
-               "{\"app\":\"%s\",\"partition\":%u,\"in_flight\":%u,\"commits\":%llu,\"conflicts\":%llu,"
-               "\"batches\":%llu,\"syncs\":%llu,\"bytes_written\":%llu,\"rows\":%llu,\"data_bytes\":%llu,"
-               "\"durable_seq\":%llu}",
-               app->name, index, invoke_partition_in_flight(part->partition),
-               (unsigned long long)stats.commits, (unsigned long long)stats.conflicts,
-               (unsigned long long)stats.batches, (unsigned long long)stats.syncs,
-               (unsigned long long)stats.bytes_written, (unsigned long long)stats.rows,
-               (unsigned long long)stats.data_bytes, (unsigned long long)store_durable_seq(part->store));
-}
-
 void apps_metrics(const struct apps *apps, struct buf *stores)
 {
     struct map_entry entry;
     for (size_t place = 0; map_next(&apps->by_name, &place, &entry);)
     {
         const struct app *app = entry.value;
-        for (uint32_t i = 0; i < app->partitions; i++)
-        {
-            struct store_stats stats;
-            store_stats(app->parts[i].store, &stats);
-            struct metrics_store one = {
-                .app = app->name,
-                .partition = i,
-                .commits = stats.commits,
-                .conflicts = stats.conflicts,
-                .syncs = stats.syncs,
-                .bytes_written = stats.bytes_written,
-                .rows = stats.rows,
-                .data_bytes = stats.data_bytes,
-                .log_bytes = stats.log_bytes,
-            };
-            buf_append(stores, slice_make(&one, sizeof one));
-        }
+        for (uint32_t i = 0; i < app->partitions; i++) app_part_metrics(&app->parts[i], stores);
     }
 }
 
@@ -726,7 +611,7 @@ void apps_stats(const struct apps *apps, struct buf *json)
         for (uint32_t i = 0; i < app->partitions; i++, comma = ",")
         {
             buf_append_cstr(json, comma);
-            part_stats(app, i, json);
+            app_part_stats(&app->parts[i], json);
         }
     }
     buf_append_byte(json, ']');
