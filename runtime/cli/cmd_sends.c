@@ -20,7 +20,8 @@ static void show(const struct cli_line *line, const json_t *answer)
     {
         char age[32];
         if (dead) table_cell(&table, "%s", answer_text(row, "id"));
-        table_cell(&table, "%s", output_age((uint64_t)answer_number(row, "due_ms"), age, sizeof age));
+        uint64_t due_ms = (uint64_t)answer_number(row, "due_ms");
+        table_cell(&table, "%s", due_ms ? output_age(due_ms, age, sizeof age) : "?"); /* damaged */
         table_cell(&table, "%s", answer_text(row, "function"));
         table_cell(&table, "%s", answer_text(row, "entity"));
         table_cell(&table, "%lld", answer_number(row, "attempts"));

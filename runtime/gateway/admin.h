@@ -42,7 +42,7 @@ struct admin_send {
     struct slice function, entity, error;
     uint64_t due_ms, bytes;
     uint32_t attempts;
-    bool dead;
+    bool dead, damaged;
 };
 /* False: no more. */
 typedef bool (*admin_send_fn)(void *ctx, const struct admin_send *send);

@@ -19,12 +19,12 @@ static bool on_send(void *ctx, const struct admin_send *send)
 {
     struct listing *listing = ctx;
     if (listing->left == 0) return false;
-    json_array_append_new(listing->sends,
-                          json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:b, s:o}", "id", send->ident, "function",
-                                    text_of(send->function), "entity", text_of(send->entity), "due_ms",
-                                    (json_int_t)send->due_ms, "attempts", (json_int_t)send->attempts, "bytes",
-                                    (json_int_t)send->bytes, "dead", send->dead, "error",
-                                    text_of(send->error)));
+    json_t *row = json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:b, s:o}", "id", send->ident, "function",
+                            text_of(send->function), "entity", text_of(send->entity), "due_ms",
+                            (json_int_t)send->due_ms, "attempts", (json_int_t)send->attempts, "bytes",
+                            (json_int_t)send->bytes, "dead", send->dead, "error", text_of(send->error));
+    if (send->damaged) json_object_set_new(row, "damaged", json_true());
+    json_array_append_new(listing->sends, row);
     return --listing->left > 0;
 }
 

@@ -26,6 +26,7 @@ static bool on_letter(void *ctx, const struct outbox_letter *letter)
                                                    .bytes = letter->body.size,
                                                    .attempts = letter->attempts,
                                                    .dead = letter->dead,
+                                                   .damaged = letter->damaged,
                                                });
     return listing->more;
 }

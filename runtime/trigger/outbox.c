@@ -38,7 +38,8 @@ struct outbox_part {
     struct map under_way; /* key -> struct delivery */
     struct loop_timer next; /* when something is due, or may be looked at again */
     struct loop_task look;
-    bool busy; /* rows were there at the last look */
+    bool busy; /* rows that can be done were there at the last look */
+    uint32_t damaged; /* rows: the most that a look met, and told */
     bool stopped;
 };
 
@@ -200,6 +201,14 @@ static void on_outcome(void *ctx, const struct outcome *outcome)
 
 /* ---- beginnings ---- */
 
+static enum status row_decode(struct slice key, struct slice value, struct outbox_key *decoded,
+                              struct outbox_row *row, struct err *err)
+{
+    if (!outbox_key_decode(key, decoded))
+        return err_set(err, STATUS_STORE_CORRUPT, "outbox row: its key has %zu bytes", key.size);
+    return outbox_row_decode(value, row, err);
+}
+
 static void deliver(struct outbox_part *part, struct slice key, struct slice value)
 {
     struct outbox *outbox = part->outbox;
@@ -213,13 +222,8 @@ static void deliver(struct outbox_part *part, struct slice key, struct slice val
     outbox->stats.in_flight++;
     buf_append(&delivery->value, value);
     struct err err = ERR_INIT;
-    if (!outbox_key_decode(key, &delivery->key) ||
-        outbox_row_decode(buf_view(&delivery->value), &delivery->row, &err) != STATUS_OK)
-    {
-        log_error("outbox.row", "app=%s %s, it is left where it is", part->app, err_text(&err));
-        delivery_wait(delivery, LOOK_AGAIN_MS);
-        return;
-    }
+    CHECK(row_decode(key, buf_view(&delivery->value), &delivery->key, &delivery->row, NULL) ==
+          STATUS_OK); /* else on_due() left it out */
     row_delete(&delivery->settle, slice_make(delivery->key_bytes, OUTBOX_KEY_BYTES));
     int ident = snprintf(delivery->ident, sizeof delivery->ident, "%csend-%016llx%016llx", INVOKE_OWN_KEY,
                          (unsigned long long)delivery->key.due_ms, (unsigned long long)delivery->key.number);
@@ -245,14 +249,21 @@ struct due_scan {
     uint64_t next_ms; /* when the first that is not yet due will be; 0: none */
     size_t room;
     struct buf rows; /* struct slice pairs */
+    uint32_t damaged;
+    struct err err; /* of the last damaged one */
 };
 
 static bool on_due(void *ctx, struct slice key, struct slice value)
 {
     struct due_scan *scan = ctx;
     struct outbox_key decoded;
+    struct outbox_row row;
+    if (row_decode(key, value, &decoded, &row, &scan->err) != STATUS_OK)
+    {
+        scan->damaged++; /* it takes nobody's room */
+        return true;
+    }
     scan->part->busy = true;
-    if (!outbox_key_decode(key, &decoded)) return true;
     if (decoded.due_ms > scan->now_ms)
     {
         scan->next_ms = decoded.due_ms;
@@ -264,6 +275,15 @@ static bool on_due(void *ctx, struct slice key, struct slice value)
     return --scan->room > 0;
 }
 
+/* Once, not at each look. */
+static void tell_damaged(struct outbox_part *part, const struct due_scan *scan)
+{
+    if (scan->damaged <= part->damaged) return;
+    part->damaged = scan->damaged;
+    log_error("outbox.row", "app=%s damaged=%u %s, left where they are: `stead sends ls %s` names them",
+              part->app, scan->damaged, err_text(&scan->err), part->app);
+}
+
 static void look(struct outbox_part *part)
 {
     if (part->stopped || part->under_way.count >= IN_FLIGHT_MAX) return; /* the next that ends looks again */
@@ -272,6 +292,7 @@ static void look(struct outbox_part *part)
         .now_ms = clock_wall_ms(part->outbox->config.clock),
         .room = IN_FLIGHT_MAX - part->under_way.count,
         .rows = BUF_INIT,
+        .err = ERR_INIT,
     };
     const uint8_t low = SPACE_OUTBOX, high = SPACE_OUTBOX + 1;
     part->busy = false;
@@ -279,6 +300,7 @@ static void look(struct outbox_part *part)
     struct err err = ERR_INIT;
     enum status status = store_scan(snapshot, slice_make(&low, 1), slice_make(&high, 1), on_due, &scan, &err);
     if (status != STATUS_OK) log_error("outbox.scan", "app=%s %s", part->app, err_text(&err));
+    tell_damaged(part, &scan);
     const struct slice *rows = (const struct slice *)scan.rows.data;
     for (size_t i = 0; i < scan.rows.size / sizeof *rows; i += 2) deliver(part, rows[i], rows[i + 1]);
     store_snapshot_release(part->store, snapshot);
@@ -391,19 +413,35 @@ struct letter_scan {
     outbox_letter_fn row;
     void *ctx;
     bool dead;
-    struct err err;
 };
+
+/* A row of which less is left than it takes. */
+static bool damaged_letter(struct letter_scan *scan, const struct outbox_key *key, const char *ident,
+                           const struct err *err)
+{
+    char error[sizeof err->text + 32];
+    int size = snprintf(error, sizeof error, "%s: %s", status_code(err->status), err_text(err));
+    return scan->row(scan->ctx, &(struct outbox_letter){
+                                    .ident = ident,
+                                    .due_ms = key->due_ms,
+                                    .error = slice_make(error, (size_t)size),
+                                    .dead = scan->dead,
+                                    .damaged = true,
+                                });
+}
 
 static bool on_letter(void *ctx, struct slice key, struct slice value)
 {
     struct letter_scan *scan = ctx;
-    struct outbox_key decoded;
+    struct outbox_key decoded = {0};
     struct outbox_row row;
-    if (!outbox_key_decode(key, &decoded) || outbox_row_decode(value, &row, &scan->err) != STATUS_OK)
-        return false;
-    char ident[IDENT_CHARS + 1];
-    snprintf(ident, sizeof ident, "%016llx%016llx", (unsigned long long)decoded.due_ms,
-             (unsigned long long)decoded.number);
+    struct err err = ERR_INIT;
+    char ident[IDENT_CHARS + 1] = "?";
+    if (outbox_key_decode(key, &decoded))
+        snprintf(ident, sizeof ident, "%016llx%016llx", (unsigned long long)decoded.due_ms,
+                 (unsigned long long)decoded.number);
+    if (row_decode(key, value, &decoded, &row, &err) != STATUS_OK)
+        return damaged_letter(scan, &decoded, ident, &err);
     return scan->row(scan->ctx, &(struct outbox_letter){
                                     .ident = ident,
                                     .due_ms = decoded.due_ms,
@@ -418,14 +456,12 @@ static bool on_letter(void *ctx, struct slice key, struct slice value)
 
 enum status outbox_list(struct outbox_part *part, bool dead, outbox_letter_fn row, void *ctx, struct err *err)
 {
-    struct letter_scan scan = {.row = row, .ctx = ctx, .dead = dead, .err = ERR_INIT};
+    struct letter_scan scan = {.row = row, .ctx = ctx, .dead = dead};
     const uint8_t low = dead ? SPACE_DEAD : SPACE_OUTBOX, high = (uint8_t)(low + 1);
     struct store_snapshot *snapshot = store_snapshot_take(part->store);
     enum status status =
         store_scan(snapshot, slice_make(&low, 1), slice_make(&high, 1), on_letter, &scan, err);
     store_snapshot_release(part->store, snapshot);
-    if (status == STATUS_OK && scan.err.status != STATUS_OK)
-        return err_set(err, scan.err.status, "%s", err_text(&scan.err));
     return status;
 }
 
@@ -479,12 +515,13 @@ static bool move_one(void *ctx, struct slice key, struct slice value)
     struct move *move = ctx;
     struct outbox_key decoded;
     struct outbox_row row;
-    if (!outbox_key_decode(key, &decoded) || outbox_row_decode(value, &row, &move->err) != STATUS_OK)
-        return false;
+    /* A damaged one can be dropped, not done; it is told when there is no other. */
+    if (move->retry && row_decode(key, value, &decoded, &row, &move->err) != STATUS_OK) return true;
     row_delete(&move->deletes, key);
+    if (!move->retry) return ++move->count < MOVE_MAX;
     row.attempts = 0;
     /* One number, one due time: letters that are retried together keep their order. */
-    if (move->retry) row_put(&move->puts, SPACE_OUTBOX, &decoded, &row);
+    row_put(&move->puts, SPACE_OUTBOX, &decoded, &row);
     return ++move->count < MOVE_MAX;
 }
 
@@ -530,7 +567,7 @@ void outbox_move(struct outbox_part *part, struct slice ident, bool retry, outbo
     }
     buf_fini(&low);
     buf_fini(&high);
-    if (status == STATUS_OK) status = move->err.status;
+    if (status == STATUS_OK && move->count == 0) status = move->err.status;
     if (status == STATUS_OK && move->count == 0 && ident.size > 0)
         status = err_set(&move->err, STATUS_NOT_FOUND, "app '%s' has no dead letter %.*s", part->app,
                          SLICE_FMT(ident));

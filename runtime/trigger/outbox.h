@@ -49,17 +49,20 @@ void outbox_stats(const struct outbox *outbox, struct outbox_stats *stats);
 /* ---- dead letters ---- */
 
 struct outbox_letter {
-    const char *ident; /* 32 hexadecimal digits: names it */
-    uint64_t due_ms; /* when it should have been done */
+    const char *ident; /* 32 hexadecimal digits: names it; "?" when its key is damaged */
+    uint64_t due_ms; /* when it should have been done; 0: its key is damaged */
     struct slice function, entity, error, body;
     uint32_t attempts;
     bool dead; /* else it waits */
+    bool damaged; /* it stays as it is until it is dropped; `error` says why, the rest is empty */
 };
-/* Calls `row` for what waits (dead: false) or was given up, in order, until it returns false; slices are borrowed. */
+/* Calls `row` for what waits (dead: false) or was given up, in order, until it returns false; slices are borrowed.
+ * Damaged rows are among them, and end nothing. */
 typedef bool (*outbox_letter_fn)(void *ctx, const struct outbox_letter *letter);
 MUST_CHECK enum status outbox_list(struct outbox_part *part, bool dead, outbox_letter_fn row, void *ctx,
                                    struct err *err);
 /* Puts a dead letter back (retry: it is due at once, with all its attempts ahead) or drops it; an empty ident means all of them.
+ * A damaged one can only be dropped: a retry leaves it, and is STORE_CORRUPT when there is no other.
  * Durable when `done` is called, never inside of this call; `count` tells how many. NOT_FOUND, INVALID_ARGUMENT come through done, too. */
 typedef void (*outbox_on_moved_fn)(void *ctx, enum status status, size_t count, const struct err *err);
 void outbox_move(struct outbox_part *part, struct slice ident, bool retry, outbox_on_moved_fn done,
