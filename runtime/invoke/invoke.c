@@ -13,7 +13,7 @@
 #include "runtime/invoke/output_gate.h"
 #include "runtime/invoke/retry.h"
 #include "runtime/invoke/streams.h"
-#include "statestore/kv/write_set.h"
+#include "runtime/invoke/usage.h"
 
 static void invocation_over(struct invocation *invocation, enum status status);
 static void lane_pump(struct invoke_partition *partition, struct lane *lane);
@@ -436,82 +436,6 @@ static void invocation_again(struct invocation *invocation, uint32_t delay_ms)
 
 static void on_applied(struct store_commit *commit);
 
-/* ---- its usage ---- */
-
-static struct slice function_name(const struct invocation *invocation)
-{
-    return slice_cstr(invocation->function->name);
-}
-
-/* Functions that its worker ran inside of the run: their time is theirs in the counts, and the caller's, which waited, too. */
-static void meter_called(struct invocation *invocation, struct slice called)
-{
-    struct wire_effect one;
-    bool found;
-    for (size_t offset = 0; wire_effect_next(called, &offset, &one, &found, NULL) == STATUS_OK && found;)
-    {
-        const struct invoke_function *function = invoke_version_function(invocation->version, one.name);
-        if (!function || one.kind != WIRE_EFFECT_CALLED || one.key.size != sizeof(uint64_t))
-            return; /* a lie */
-        uint64_t us = 0;
-        for (int i = 7; i >= 0; i--) us = us << 8 | ((const uint8_t *)one.key.data)[i];
-        struct meter_sums usage = {{0}};
-        usage.of[METER_invocations] = one.number < UINT32_MAX ? one.number : UINT32_MAX;
-        invocation->calls_inside += usage.of[METER_invocations];
-        usage.of[METER_wall_us] = us < UINT32_MAX ? us : UINT32_MAX;
-        usage.of[METER_cpu_us] = usage.of[METER_wall_us];
-        metering_add(invocation->partition->metering, slice_cstr(function->name), &usage);
-    }
-}
-
-/* What the run itself used: it stays counted also when the run has to be repeated. */
-static void meter_run(struct invocation *invocation, const struct wire_result *result)
-{
-    struct meter_sums usage = {{0}};
-    usage.of[METER_wall_us] = result->run_us;
-    usage.of[METER_cpu_us] = result->cpu_us;
-    usage.of[METER_mb_us] = (uint64_t)result->run_us * invocation->function->memory_mb;
-    usage.of[METER_rows_read] = result->rows_read;
-    usage.of[METER_bytes_read] = result->bytes_read;
-    usage.of[METER_peak_kib] = result->peak_kib;
-    metering_add(invocation->partition->metering, function_name(invocation), &usage);
-}
-
-static uint64_t count_effects(struct slice effects)
-{
-    struct wire_effect one;
-    bool found;
-    uint64_t count = 0;
-    for (size_t offset = 0; wire_effect_next(effects, &offset, &one, &found, NULL) == STATUS_OK && found;)
-        count++;
-    return count;
-}
-
-/* What the outcome adds: calls of the run that counts and its effects, when they are kept; what it published at once has
- * left in each of its runs. */
-static void meter_outcome(struct invocation *invocation, struct slice writes, struct slice effects)
-{
-    struct meter_sums *usage = &invocation->outcome_usage;
-    *usage = (struct meter_sums){{0}};
-    usage->of[METER_invocations] = 1;
-    usage->of[METER_cold] = invocation->cold;
-    usage->of[METER_failures] = invocation->status != STATUS_OK;
-    usage->of[METER_bytes_written] = writes.size;
-    usage->of[METER_messages] =
-        invocation->calls_made + invocation->calls_inside + invocation->published + count_effects(effects);
-    struct write_entry entry;
-    for (size_t offset = 0; write_set_next(writes, &offset, &entry);) usage->of[METER_rows_written]++;
-    metering_add(invocation->partition->metering, function_name(invocation), usage);
-}
-
-static void meter_repeat(struct invocation *invocation)
-{
-    struct meter_sums usage = {{0}};
-    usage.of[METER_conflicts] = 1;
-    metering_subtract(invocation->partition->metering, function_name(invocation), &invocation->outcome_usage);
-    metering_add(invocation->partition->metering, function_name(invocation), &usage);
-}
-
 /* What it has to keep beside its rows. */
 static bool has_sends(struct invocation *invocation)
 {
@@ -546,7 +470,7 @@ static void invocation_commit(struct invocation *invocation)
     struct slice settle = ok ? invocation->request.settle : SLICE_EMPTY;
     bool acts_on_reads = writes.size > 0 || sends.size > 0 || appends.size > 0;
     bool pure_read = !acts_on_reads && outcome.size == 0 && settle.size == 0;
-    meter_outcome(invocation, writes, ok ? invocation->result.effects : SLICE_EMPTY);
+    usage_outcome(invocation, writes, ok ? invocation->result.effects : SLICE_EMPTY);
     if (invocation->first && pure_read)
     {
         /* It saw one exact snapshot and changes nothing: it stands where that snapshot stands. */
@@ -557,7 +481,7 @@ static void invocation_commit(struct invocation *invocation)
     }
     buf_reset(&invocation->meter_set);
     if (!pure_read)
-        metering_write_set(invocation->partition->metering, function_name(invocation),
+        metering_write_set(invocation->partition->metering, slice_cstr(invocation->function->name),
                            &invocation->meter_set);
     invocation->commit = (struct store_commit){
         .snapshot = store_snapshot_seq(invocation->snapshot),
@@ -610,8 +534,8 @@ static void run_over(struct invocation *invocation, enum status status, const st
     }
     if (status == STATUS_OK)
     {
-        meter_run(invocation, result);
-        meter_called(invocation, result->called);
+        usage_run(invocation, result);
+        usage_called(invocation, result->called);
         output_gate_keep(invocation, result);
         struct effects_place place = {
             .index = invocation->partition->index,
@@ -639,7 +563,7 @@ static void run_over(struct invocation *invocation, enum status status, const st
         invocation->err = *err;
     }
     invocation->status = status;
-    meter_outcome(invocation, SLICE_EMPTY, SLICE_EMPTY);
+    usage_outcome(invocation, SLICE_EMPTY, SLICE_EMPTY);
     if (invocation->lane) lane_break(invocation->lane);
     lane_leave(invocation);
     invocation_over(invocation, status);
@@ -747,7 +671,7 @@ static void on_conflict(struct invocation *invocation)
                                             "has left: it is not run again"));
         return;
     }
-    meter_repeat(invocation);
+    usage_repeat(invocation);
     uint32_t delay_ms = 0;
     /* One that failed because an earlier one of its chain did is not to blame for it. */
     bool own = !invocation->lane || !invocation->lane->broken;
