@@ -6,6 +6,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
+#include "runtime/invoke/asks.h"
 #include "runtime/invoke/calls.h"
 #include "runtime/invoke/effects.h"
 #include "runtime/invoke/invocation.h"
@@ -33,7 +34,6 @@ static void ident_write(struct invoke *engine, char ident[INVOCATION_ID_CHARS + 
 
 static void on_timer(struct loop_timer *timer, void *ctx);
 static void on_prepare(struct pool_run *run);
-static void on_ask(struct pool_run *run, const struct wire_ask *ask);
 static void on_run_done(struct pool_run *run, enum status status, const struct wire_result *result,
                         const struct err *err);
 
@@ -378,7 +378,7 @@ static void invocation_send(struct invocation *invocation)
         /* A call may wait for its worker, and may not outlast its caller for that. */
         .end_before_ns = request->deadline_ns,
         .prepare = on_prepare,
-        .ask = on_ask,
+        .ask = asks_on_ask,
         .done = on_run_done,
     };
     invocation->calls_made = 0;
@@ -569,66 +569,7 @@ static void run_over(struct invocation *invocation, enum status status, const st
     invocation_over(invocation, status);
 }
 
-/* ---- what its handler asks for ---- */
-
-static void on_ask(struct pool_run *run, const struct wire_ask *ask)
-{
-    struct invocation *invocation = CONTAINER_OF(run, struct invocation, run);
-    const struct invoke_ports *ports = &invocation->engine->ports;
-    if (ask->kind == WIRE_ASK_CALL)
-    {
-        calls_ask(invocation, ask);
-        return;
-    }
-    if (ask->kind == WIRE_ASK_STREAM)
-    {
-        streams_ask(invocation, ask);
-        return;
-    }
-    invocation->asked = ports->ask != NULL;
-    invocation->published += ask->kind == WIRE_ASK_PUBLISH;
-    if (ports->ask)
-        ports->ask(ports->ctx, invocation, ask);
-    else if (ask->kind != WIRE_ASK_PUBLISH)
-        pool_answer(run, &(struct wire_answer){.ask = ask->ask,
-                                               .status = STATUS_UNSUPPORTED,
-                                               .failure = SLICE("this node has no channels")});
-}
-
-static void asks_over(struct invocation *invocation)
-{
-    streams_over(invocation);
-    calls_abandon(invocation);
-    const struct invoke_ports *ports = &invocation->engine->ports;
-    if (invocation->asked && ports->ask_over) ports->ask_over(ports->ctx, invocation);
-    invocation->asked = false;
-    memset(invocation->places, 0, sizeof invocation->places);
-}
-
-struct invoke_version *invocation_version(const struct invocation *invocation)
-{
-    return invocation->version;
-}
-
-const struct invoke_request *invocation_request(const struct invocation *invocation)
-{
-    return &invocation->request;
-}
-
-const char *invocation_ident(const struct invocation *invocation)
-{
-    return invocation->ident;
-}
-
-void **invocation_asked(struct invocation *invocation, enum invocation_place place)
-{
-    return &invocation->places[place];
-}
-
-void invocation_answer(struct invocation *invocation, const struct wire_answer *answer)
-{
-    pool_answer(&invocation->run, answer);
-}
+/* ---- its end ---- */
 
 /* Of a worker that died nothing is known but how long it had its run. */
 static void cpu_used(struct invocation *invocation, const struct wire_result *result)
