@@ -108,8 +108,11 @@ void loop_timer_start_at(struct loop *loop, struct loop_timer *timer, uint64_t d
 
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms, uint64_t period_ms)
 {
-    /* From the real now, not from the turn's: a long turn must not eat the delay. */
-    loop_timer_start_at(loop, timer, clock_monotonic_ns(loop->clock) + delay_ms * NS_PER_MS);
+    /* From the real now, not from the turn's: a long turn must not eat the delay. What lies behind the end of time must
+     * not come round to its beginning. */
+    uint64_t now_ns = clock_monotonic_ns(loop->clock);
+    bool never = delay_ms > (UINT64_MAX - now_ns) / NS_PER_MS;
+    loop_timer_start_at(loop, timer, never ? UINT64_MAX : now_ns + delay_ms * NS_PER_MS);
     timer->period_ns = period_ms * NS_PER_MS;
 }
 

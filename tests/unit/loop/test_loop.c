@@ -168,6 +168,24 @@ static void a_stopped_timer_does_not_fire_and_a_restarted_one_moves(void **state
     assert_string_equal(fx->trace, "y");
 }
 
+static void a_timer_for_later_than_time_can_tell_never_fires(void **state)
+{
+    struct fixture *fx = *state;
+    /* The second one would be at 1 ms, counted in nanoseconds that come round. */
+    static const uint64_t delays_ms[] = {UINT64_MAX, UINT64_MAX / NS_PER_MS + 2};
+    struct named_timer x;
+    named_init(&x, fx, 'x');
+    for (size_t i = 0; i < sizeof delays_ms / sizeof delays_ms[0]; i++)
+    {
+        loop_timer_start(fx->loop, &x.timer, delays_ms[i], 0);
+        clock_manual_advance(&fx->clock, 1000 * NS_PER_MS);
+        loop_turn(fx->loop, false);
+        assert_true(loop_timer_started(&x.timer));
+    }
+    assert_string_equal(fx->trace, "");
+    loop_timer_stop(&x.timer);
+}
+
 static void a_repeating_timer_keeps_its_beat_and_makes_up_for_nothing(void **state)
 {
     struct fixture *fx = *state;
@@ -438,6 +456,7 @@ int main(void)
         TEST(a_phase_that_is_wanted_after_it_has_run_gets_another_turn),
         TEST(timers_fire_in_the_order_of_their_deadlines_and_before_the_phases),
         TEST(a_stopped_timer_does_not_fire_and_a_restarted_one_moves),
+        TEST(a_timer_for_later_than_time_can_tell_never_fires),
         TEST(a_repeating_timer_keeps_its_beat_and_makes_up_for_nothing),
         cmocka_unit_test(any_mix_of_starts_and_stops_leaves_the_heap_in_order),
         cmocka_unit_test(with_the_real_clock_the_wait_ends_when_a_timer_is_due),
