@@ -366,8 +366,10 @@ static bool append_found(struct invoke_append *append)
     struct wire_result result;
     struct store_snapshot *snapshot = store_snapshot_take(store);
     enum status status = idempotency_find(snapshot, &append->remember, &result, &append->err);
-    if (status == STATUS_OK && result.body.size == sizeof append->offset)
-        memcpy(&append->offset, result.body.data, sizeof append->offset);
+    if (status == STATUS_OK && result.body.size != sizeof append->offset)
+        status = err_set(&append->err, STATUS_STORE_CORRUPT, "outcome record: its offset has %zu bytes",
+                         result.body.size);
+    if (status == STATUS_OK) memcpy(&append->offset, result.body.data, sizeof append->offset);
     uint64_t seq = store_snapshot_seq(snapshot);
     store_snapshot_release(store, snapshot);
     if (status == STATUS_NOT_FOUND)

@@ -9,7 +9,7 @@
 #include "statestore/kv/keyspace.h"
 #include "statestore/kv/write_set.h"
 
-enum { RECORD_HEAD_BYTES = 16 };
+enum { RECORD_HEAD_BYTES = 16, RECORD_KEY_BYTES_MAX = BOUND_KEY_BYTES_MAX + 2 /* as every key */ };
 
 static void put_u64_le(struct buf *out, uint64_t value)
 {
@@ -127,15 +127,21 @@ void idempotency_write_set(struct buf *set, const struct idempotency_request *re
 struct expiry {
     struct buf ages; /* write set of deletes in SPACE_OUTCOME_AGES, ordered as found */
     struct buf records; /* record keys found, as struct slice */
-    size_t count;
+    size_t count; /* of ages */
     size_t count_max;
 };
+
+/* A damaged age row may hold anything: it must not name a row of somebody else. */
+static bool is_record_key(struct slice key)
+{
+    return key.size > 1 && key.size <= RECORD_KEY_BYTES_MAX && *(const uint8_t *)key.data == SPACE_OUTCOMES;
+}
 
 static bool expire_row(void *ctx, struct slice key, struct slice value)
 {
     struct expiry *expiry = ctx;
     write_set_append(&expiry->ages, &(struct write_entry){WRITE_DELETE, key, SLICE_EMPTY});
-    buf_append(&expiry->records, slice_make(&value, sizeof value));
+    if (is_record_key(value)) buf_append(&expiry->records, slice_make(&value, sizeof value));
     return ++expiry->count < expiry->count_max;
 }
 
@@ -156,8 +162,9 @@ size_t idempotency_expire(struct store_snapshot *snapshot, struct buf *set, uint
     (void)ignored;
 
     struct slice *records = (struct slice *)expiry.records.data;
-    if (expiry.count) qsort(records, expiry.count, sizeof *records, compare_slices);
-    for (size_t i = 0; i < expiry.count; i++)
+    size_t record_count = expiry.records.size / sizeof *records;
+    if (record_count > 1) qsort(records, record_count, sizeof *records, compare_slices);
+    for (size_t i = 0; i < record_count; i++)
     {
         if (i > 0 && slice_equal(records[i], records[i - 1])) continue;
         write_set_append(set, &(struct write_entry){WRITE_DELETE, records[i], SLICE_EMPTY});

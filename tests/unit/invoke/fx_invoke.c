@@ -276,3 +276,29 @@ void assert_row(struct fixture *fx, const char *name, const char *want)
     store_snapshot_release(fx->store, snapshot);
     buf_fini(&key);
 }
+
+/* ---- rows ---- */
+
+struct one_commit {
+    struct store_commit commit;
+    bool done;
+};
+
+static void on_one(struct store_commit *commit)
+{
+    assert_int_equal(commit->status, STATUS_OK);
+}
+
+static void on_one_durable(struct store_commit *commit)
+{
+    CONTAINER_OF(commit, struct one_commit, commit)->done = true;
+}
+
+void commit_set(struct fixture *fx, struct buf *set)
+{
+    struct one_commit one = {
+        .commit = {.writes = {buf_view(set)}, .applied = on_one, .durable = on_one_durable}};
+    store_submit(fx->store, &one.commit);
+    store_push(fx->store);
+    while (!one.done) loop_turn(fx->loop, true);
+}

@@ -91,3 +91,5 @@ void end_with(struct pool_run *run, const char *value, const char *body);
 /* Answers the oldest run with a read and a write. */
 void run_writes(const char *name, const char *value);
 void assert_row(struct fixture *fx, const char *name, const char *want);
+/* Commits a write set by itself, and waits until it is durable. */
+void commit_set(struct fixture *fx, struct buf *set);

@@ -202,30 +202,6 @@ static void a_refused_commit_leaves_its_offset_out(void **state)
 
 /* ---- where a channel stands ---- */
 
-struct one_commit {
-    struct store_commit commit;
-    bool done;
-};
-
-static void on_one(struct store_commit *commit)
-{
-    assert_int_equal(commit->status, STATUS_OK);
-}
-
-static void on_one_durable(struct store_commit *commit)
-{
-    CONTAINER_OF(commit, struct one_commit, commit)->done = true;
-}
-
-static void commit_set(struct fixture *fx, struct buf *set)
-{
-    struct one_commit one = {
-        .commit = {.writes = {buf_view(set)}, .applied = on_one, .durable = on_one_durable}};
-    store_submit(fx->store, &one.commit);
-    store_push(fx->store);
-    while (!one.done) loop_turn(fx->loop, true);
-}
-
 static void put_message(struct buf *set, uint64_t offset, uint64_t bytes_before)
 {
     struct buf key = BUF_INIT, value = BUF_INIT;
@@ -373,6 +349,29 @@ static void the_same_idempotency_key_appends_once_at_once_and_later(void **state
     assert_string_equal(messages(fx), "orders/0+0=one ");
 }
 
+static void a_remembered_offset_that_is_damaged_is_told_and_not_made_up(void **state)
+{
+    struct fixture *fx = *state;
+    struct outside first, again;
+    append(fx, &first, "k1", "one");
+    until_appended(fx, &first);
+    struct buf set = BUF_INIT;
+    struct wire_result result = {.http_status = 200, .body = SLICE("123")}; /* an offset has eight bytes */
+    struct idempotency_request request = {
+        .key = SLICE("k1"),
+        .function = SLICE("\1orders"),
+        .fingerprint = idempotency_fingerprint(SLICE("append"), SLICE_EMPTY, SLICE_EMPTY, SLICE("one"))};
+    idempotency_write_set(&set, &request, &result, 5);
+    commit_set(fx, &set);
+    append(fx, &again, "k1", "one");
+    until_appended(fx, &again);
+    assert_int_equal(again.append.status, STATUS_STORE_CORRUPT);
+    assert_false(again.append.remembered);
+    assert_string_equal(err_text(&again.append.err), "outcome record: its offset has 3 bytes");
+    assert_string_equal(messages(fx), "orders/0+0=one ");
+    buf_fini(&set);
+}
+
 static void an_app_at_its_limit_of_state_takes_no_messages(void **state)
 {
     struct fixture *fx = *state;
@@ -413,6 +412,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_append_from_outside_tells_its_offset_when_it_is_durable,
                                         setup_channels, teardown),
         cmocka_unit_test_setup_teardown(the_same_idempotency_key_appends_once_at_once_and_later,
+                                        setup_channels, teardown),
+        cmocka_unit_test_setup_teardown(a_remembered_offset_that_is_damaged_is_told_and_not_made_up,
                                         setup_channels, teardown),
         cmocka_unit_test_setup_teardown(an_app_at_its_limit_of_state_takes_no_messages, setup_channels,
                                         teardown),

@@ -311,6 +311,35 @@ static void old_outcomes_are_forgotten_together_with_their_age_rows(void **state
     buf_fini(&set);
 }
 
+static void put_age(struct fixture *fx, uint8_t number, struct slice value)
+{
+    struct buf set = BUF_INIT;
+    const uint8_t key[] = {SPACE_OUTCOME_AGES, 0, 0, 0, 0, 0, 0, 0, number};
+    write_set_append(&set, &(struct write_entry){WRITE_PUT, slice_make(key, sizeof key), value});
+    commit_set(fx, &set);
+    buf_fini(&set);
+}
+
+static void an_age_row_that_names_no_outcome_goes_alone(void **state)
+{
+    struct fixture *fx = *state;
+    struct buf long_value = BUF_INIT, set = BUF_INIT;
+    for (int i = 0; i < 70000; i++) buf_append_byte(&long_value, SPACE_OUTCOMES);
+    put_age(fx, 1, SLICE("rx\0n")); /* somebody's row */
+    put_age(fx, 2, SLICE_EMPTY);
+    put_age(fx, 3, buf_view(&long_value));
+    struct store_snapshot *snapshot = store_snapshot_take(fx->store);
+    assert_int_equal(idempotency_expire(snapshot, &set, UINT64_MAX, 10), 3);
+    struct write_entry entry;
+    size_t offset = 0, deletes = 0;
+    for (; write_set_next(buf_view(&set), &offset, &entry); deletes++)
+        assert_int_equal(*(const uint8_t *)entry.key.data, SPACE_OUTCOME_AGES);
+    assert_int_equal(deletes, 3);
+    store_snapshot_release(fx->store, snapshot);
+    buf_fini(&long_value);
+    buf_fini(&set);
+}
+
 static size_t submitted_count(void)
 {
     size_t count = 0;
@@ -469,6 +498,7 @@ int main(void)
         PROMISE(bad_entities_and_keys_are_refused_with_words),
         PROMISE(usage_is_committed_with_the_invocation_and_a_repeated_run_counts_once),
         PROMISE(old_outcomes_are_forgotten_together_with_their_age_rows),
+        PROMISE(an_age_row_that_names_no_outcome_goes_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
