@@ -14,6 +14,7 @@ from macro.workers import Bench, percentile
 APPS = 50
 ONE_BY_ONE = APPS  # requests of a visit
 NODE_STARTS = 8
+REST_S = 0.05  # after the answer to a call that met nothing the node makes another spare zygote: some 12 ms
 
 # An idle worker is ended soon, its zygote ten times later: the first for `no_worker`, the second for `nothing`.
 LASTING = "{ min: 0, max: 1, idle_ms: 1000 }"
@@ -30,11 +31,12 @@ def _request(app):
     return request_bytes("POST", f"/{app}/nothing")
 
 
-def one_by_one(address, apps):
+def one_by_one(address, apps, rest_s=0.0):
     """Microseconds of each."""
     times = []
     with _connect(address) as sock:
         for app in apps:
+            time.sleep(rest_s)
             parser, data = ReplyParser(), _request(app)
             began = time.perf_counter_ns()
             sock.sendall(data)
@@ -65,6 +67,10 @@ def at_once(address, apps):
         for sock in socks:
             sock.close()
     return times
+
+
+def _one_by_one_rested(address, apps):
+    return one_by_one(address, apps, REST_S)
 
 
 def _check(reply):
@@ -106,15 +112,21 @@ class Cases:
         self.times.setdefault((system, case, callers), []).extend(times)
         note(f"  {system:10} {case:10} {callers or '':>3}  p50 {percentile(times, 0.5):9,.0f} us")
 
+    def _until_nothing(self):
+        self.bench.until("no zygote", lambda w: w["zygotes"] == 0)
+
     def turn(self):
         address = self.bench.node.address
-        for callers, ask in ((1, one_by_one), (APPS, at_once)):
+        for callers, ask, rested in ((1, one_by_one, _one_by_one_rested), (APPS, at_once, at_once)):
             if self.wanted("stead", "nothing", callers):
-                self.bench.until("no zygote", lambda w: w["zygotes"] == 0)
-                self.add("stead", "nothing", callers, ask(address, self.brief))
+                self._until_nothing()
+                self.add("stead", "nothing", callers, rested(address, self.brief))
+            if callers == 1 and self.wanted("stead", "in_a_row", callers):
+                self._until_nothing()
+                self.add("stead", "in_a_row", callers, ask(address, self.brief))
             if self.wanted("stead", "asleep", callers):
                 self.bench.until("all brief apps asleep", _brief_asleep, part=None)
-                self.add("stead", "asleep", callers, ask(address, self.brief))
+                self.add("stead", "asleep", callers, rested(address, self.brief))
             if self.wanted("stead", "no_worker", callers):
                 one_by_one(address, self.lasting)  # their zygotes are up
                 self.bench.until("no worker", lambda w: w["workers"] == 0)
