@@ -153,9 +153,10 @@ class Functions:
     def __init__(self, work):
         self.node = Node(data=work / "messages").start()
         pool = {"pool": "{ min: 2, max: 8 }"}
-        functions = [{"name": "measure", "timeout_ms": 600000, **pool}, {"name": "keep", **pool}]
-        # A callee runs inside of its caller's worker only when it may run for no less time than the caller has left.
-        functions += [{"name": "echo", "timeout_ms": 600000, **pool}]
+        functions = [{"name": "keep", **pool}]
+        # A callee runs inside of its caller's worker only when it may have no less time and the same memory; answers of
+        # stead_call_all stay until the caller returns, here after some million.
+        functions += [{"name": name, "timeout_ms": 600000, "memory_mb": 2048, **pool} for name in ("measure", "echo")]
         functions += [{"name": name, "timeout_ms": 600000, "pool": "{ max: 32 }"} for name in ("publish", "receive")]
         app = make_app(work / "messages-app", "messages", HERE / "messages.c", functions, flags=("-O2",), head=CHANNELS)
         self.node.deploy(app)

@@ -57,14 +57,17 @@ static uint32_t ask(struct stead_ctx *ctx, const struct stead_call *call)
                                 });
 }
 
-static void take_answer(struct stead_ctx *ctx, const struct wire_answer *from, struct stead_answer *to)
+/* What nobody wants is not kept: it would stay until the handler returns, and there may be a million calls. */
+static void take_answer(struct stead_ctx *ctx, const struct wire_answer *from, bool wanted,
+                        struct stead_answer *to)
 {
     to->status = from->status == STATUS_OK ? STEAD_OK : STEAD_CALL_FAILED;
     to->http_status = (int)from->http_status;
+    to->error = from->status == STATUS_OK ? NULL : stead__arena_text(&ctx->arena, from->failure);
+    if (!wanted) return;
     to->content_type = stead__arena_text(&ctx->arena, from->type);
     to->body = (struct stead_bytes){.data = "", .size = from->body.size};
     if (from->body.size) to->body.data = stead__arena_text(&ctx->arena, from->body);
-    to->error = from->status == STATUS_OK ? NULL : stead__arena_text(&ctx->arena, from->failure);
 }
 
 /* The result of a run inside of this one, as the node would tell it. */
@@ -80,8 +83,9 @@ static void answer_from(const struct wire_result *result, struct wire_answer *an
     if (result->http_status < 400) answer->http_status = (uint32_t)status_http(answer->status);
 }
 
-/* The first call that failed, for the words of the caller's own failure. */
+/* What becomes of all answers, and the first call that failed, for the words of the caller's own failure. */
 struct verdict {
+    bool wanted;
     const struct stead_call *failed;
     enum status cause;
 };
@@ -89,7 +93,7 @@ struct verdict {
 static void settle(struct stead_ctx *ctx, struct stead_call *call, const struct wire_answer *answer,
                    struct verdict *verdict)
 {
-    take_answer(ctx, answer, &call->answer);
+    take_answer(ctx, answer, verdict->wanted, &call->answer);
     if (answer->status == STATUS_OK || verdict->failed) return;
     verdict->failed = call;
     verdict->cause = answer->status;
@@ -128,9 +132,9 @@ static void call_outside(struct stead_ctx *ctx, struct stead_call *calls, size_t
     }
 }
 
-enum stead_status stead_call_all(struct stead_ctx *ctx, struct stead_call *calls, size_t count)
+static enum stead_status call_all(struct stead_ctx *ctx, const char *name, struct stead_call *calls,
+                                  size_t count, bool wanted)
 {
-    static const char name[] = "stead_call_all";
     if (count > BOUND_ASKS_AT_ONCE_MAX)
         return stead__fail_text(ctx, name, STATUS_INVALID_ARGUMENT,
                                 "%zu calls at once; at most %d are allowed", count, BOUND_ASKS_AT_ONCE_MAX);
@@ -139,7 +143,7 @@ enum stead_status stead_call_all(struct stead_ctx *ctx, struct stead_call *calls
         enum stead_status status = call_check(ctx, name, calls[i].function, calls[i].entity, calls[i].size);
         if (status != STEAD_OK) return status;
     }
-    struct verdict verdict = {.failed = NULL};
+    struct verdict verdict = {.wanted = wanted};
     size_t done = call_inside(ctx, calls, count, &verdict);
     if (done < count && !ctx->ask)
         return stead__fail_text(ctx, name, STATUS_UNSUPPORTED, "there are no other functions here");
@@ -154,11 +158,16 @@ enum stead_status stead_call_all(struct stead_ctx *ctx, struct stead_call *calls
     return STEAD_CALL_FAILED;
 }
 
+enum stead_status stead_call_all(struct stead_ctx *ctx, struct stead_call *calls, size_t count)
+{
+    return call_all(ctx, "stead_call_all", calls, count, true);
+}
+
 enum stead_status stead_call(struct stead_ctx *ctx, const char *function, const char *entity,
                              const void *data, size_t size, struct stead_answer *answer)
 {
     struct stead_call call = {.function = function, .entity = entity, .data = data, .size = size};
-    enum stead_status status = stead_call_all(ctx, &call, 1);
+    enum stead_status status = call_all(ctx, "stead_call", &call, 1, answer != NULL);
     if (answer) *answer = call.answer;
     return status;
 }

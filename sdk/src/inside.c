@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/src/inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/base/bounds.h"
@@ -10,6 +11,7 @@
 enum {
     HABITS_MAX = 64, /* functions that one worker remembers; others are called through the node */
     CALLED_MAX = 16, /* functions that are told apart in the meters of one run */
+    IDENT_BYTES_MAX = 128, /* a number for each depth behind that of the outermost; longer ones are cut */
     WORTH_NS = 200 * 1000, /* what a fan-out may take here: about two ways through the node */
 };
 
@@ -31,6 +33,7 @@ struct stead__inner {
     uint32_t depth;
     bool acts; /* the present run wanted something that only the node can do */
     uint32_t asks, answers;
+    char ident[IDENT_BYTES_MAX]; /* not from the caller's arena: it may call a million times */
     struct wire_invoke invoke;
     struct wire_result result;
 };
@@ -145,7 +148,8 @@ static void frame_fill(struct stead_ctx *ctx, struct stead__inner *inner, const 
 {
     uint32_t number = outermost_of(ctx)->inside_state.runs++ + 1;
     inner->invoke.id = ctx->invoke->id;
-    inner->invoke.ident = slice_cstr(stead_format(ctx, "%s.%u", stead_invocation_id(ctx), number));
+    snprintf(inner->ident, sizeof inner->ident, "%s.%u", stead_invocation_id(ctx), number);
+    inner->invoke.ident = slice_cstr(inner->ident);
     inner->invoke.function = slice_cstr(call->function);
     inner->invoke.entity = slice_cstr(call->entity ? call->entity : "");
     inner->invoke.timeout_ms = stead_time_left_ms(ctx);

@@ -311,7 +311,7 @@ struct stead_answer {
 };
 
 /* Waits until the function has replied, at most as long as this invocation has time left. A failure of the function is a
- * failure of this invocation, too, unless stead_failure_clear() forgives it. `answer` may be NULL. A call of a busy
+ * failure of this invocation, too, unless stead_failure_clear() forgives it. `answer` may be NULL: then nothing of it is kept. A call of a busy
  * entity that waits for this very invocation is refused, with the chain of calls in the words. */
 STEAD_API enum stead_status stead_call(struct stead_ctx *ctx, const char *function, const char *entity,
                                        const void *data, size_t size, struct stead_answer *answer);

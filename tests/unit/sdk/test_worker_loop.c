@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,6 +136,16 @@ STEAD_FUNCTION(calls_two)
     return stead_reply(ctx, "%.*s %.*s", STEAD_FMT(calls[0].answer.body), STEAD_FMT(calls[1].answer.body));
 }
 
+/* What its heap has grown by meanwhile. */
+STEAD_FUNCTION(calls_without_end)
+{
+    for (int i = 0; i < 100; i++) stead_call(ctx, "reads", "e", NULL, 0, NULL);
+    size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 20000; i++)
+        if (stead_call(ctx, "reads", "e", NULL, 0, NULL) != STEAD_OK) return STEAD_CALL_FAILED;
+    return stead_reply(ctx, "%s", mallinfo2().uordblks < before + 65536 ? "little" : "much");
+}
+
 STEAD_FUNCTION(sends)
 {
     stead_send(ctx, "count", "far", "hello", 5);
@@ -164,6 +175,7 @@ static stead__handler_fn lookup(void *ctx, struct slice function)
         {"rejects", stead_fn_rejects},
         {"forgives", stead_fn_forgives},
         {"calls_two", stead_fn_calls_two},
+        {"calls_without_end", stead_fn_calls_without_end},
         {"sends", stead_fn_sends},
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -607,6 +619,15 @@ static void a_function_that_only_reads_runs_inside_of_its_caller(void **state)
     assert_true(slice_is(called.name, "reads"));
 }
 
+static void calls_whose_answers_nobody_wants_take_no_memory(void **state)
+{
+    struct daemon_side *side = *state;
+    fx_store_put(&side->store, "e", "n", "41");
+    side->invoke.timeout_ms = 30000;
+    call(side, 1, "calls_without_end");
+    assert_body(side, "little");
+}
+
 static void one_inside_may_call_another_and_sees_nothing_uncommitted(void **state)
 {
     struct daemon_side *side = *state;
@@ -747,6 +768,7 @@ int main(void)
         TEST(the_end_of_the_link_ends_the_worker),
         TEST(what_is_no_frame_ends_the_worker),
         TEST(a_function_that_only_reads_runs_inside_of_its_caller),
+        TEST(calls_whose_answers_nobody_wants_take_no_memory),
         TEST(one_inside_may_call_another_and_sees_nothing_uncommitted),
         TEST(a_function_that_writes_is_asked_for_and_nothing_of_a_first_try_is_left),
         TEST(a_rejection_of_what_was_called_can_be_forgiven),
