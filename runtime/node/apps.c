@@ -8,11 +8,11 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/map.h"
-#include "runtime/catalog/artifact.h"
 #include "runtime/invoke/invoke.h"
 #include "runtime/loop/loop.h"
 #include "runtime/node/app_part.h"
 #include "runtime/node/app_spec.h"
+#include "runtime/node/app_version.h"
 #include "runtime/node/state_dir.h"
 #include "runtime/router/router.h"
 #include "runtime/trigger/consumers.h"
@@ -32,7 +32,7 @@ struct apps {
     struct map asleep; /* the struct catalog_version, referenced, that an app runs when it is asked for */
     struct loop_timer rest; /* runs while an app is awake */
     bool untrimmed; /* stores were closed since memory was given back */
-    struct version
+    struct app_version
         *tried; /* probed and not switched to yet; at most one, deployments run one after another */
 };
 
@@ -44,29 +44,13 @@ struct app {
     deploy_on_erased_fn erased;
     void *erased_ctx;
     struct loop_task erase;
-    struct version *current; /* that the router has; NULL: none */
+    struct app_version *current; /* that the router has; NULL: none */
     uint32_t quiet_looks; /* for so many in a row nothing has happened */
     uint64_t quiet_seq; /* of all partitions together, at the last look */
     uint64_t look_at_ns; /* the next look */
     struct loop_task bury;
     uint32_t partitions;
     struct app_part parts[];
-};
-
-/* A catalog version that runs: in each partition. */
-struct version {
-    struct app *app;
-    struct catalog_version *catalog;
-    deploy_on_probed_fn probed;
-    void *probed_ctx;
-    struct invoke_function *functions; /* the partitions share them, and so their limits */
-    struct invoke_channel *channels;
-    uint32_t opened; /* parts that have a deployment */
-    uint32_t running; /* of these, those that have not ended yet */
-    struct version_part {
-        struct invoke_version invoke;
-        struct version *version;
-    } parts[];
 };
 
 static void on_rest(struct loop_timer *timer, void *ctx);
@@ -217,112 +201,19 @@ static void consumers_switch(struct app *app, const struct manifest *manifest)
 
 /* ---- versions ---- */
 
-static void version_part_ended(struct version *version)
+static void on_version_ended(struct app_version *version, void *ctx)
 {
-    struct app *app = version->app;
-    if (--version->running > 0) return;
+    struct app *app = ctx;
     if (app->current == version) app->current = NULL;
-    for (size_t i = 0; i < version->catalog->manifest->function_count; i++)
-        list_remove(&version->functions[i].paying);
-    free(version->functions);
-    free(version->channels);
-    catalog_version_unref(version->catalog);
-    free(version);
     app->versions--;
     if (app->versions == 0 && app->erased) loop_post(app->apps->config.loop, &app->erase);
 }
 
-static void on_deployment_closed(void *ctx)
-{
-    struct version_part *part = ctx;
-    version_part_ended(part->version);
-}
-
-static void on_version_unused(struct invoke_version *invoke)
-{
-    struct version *version = CONTAINER_OF(invoke, struct version_part, invoke)->version;
-    for (uint32_t i = 0; i < version->opened; i++)
-        pool_deployment_close(version->parts[i].invoke.deployment, on_deployment_closed, &version->parts[i]);
-}
-
-static struct invoke_version *part_of_version(struct invoke_version *invoke, uint32_t partition)
-{
-    struct version *version = CONTAINER_OF(invoke, struct version_part, invoke)->version;
-    CHECK(partition < version->app->partitions);
-    return &version->parts[partition].invoke;
-}
-
-static enum status deployment_open(struct app *app, uint32_t index, const struct catalog_version *catalog,
-                                   struct pool_deployment **deployment, struct err *err)
-{
-    struct buf path = BUF_INIT;
-    artifact_path(&path, app->apps->artifacts, &catalog->artifact);
-    struct app_spec spec;
-    app_spec_init(&spec, catalog->manifest);
-    spec.pool.app = app->name;
-    spec.pool.version = catalog->id;
-    spec.pool.artifact = buf_cstr(&path);
-    spec.pool.data_fd = store_data_fd(app->parts[index].store);
-    enum status status = pool_deployment_open(app->apps->config.pool, &spec.pool, deployment, err);
-    app_spec_fini(&spec);
-    buf_fini(&path);
-    return status;
-}
-
-static enum status version_part_open(struct version *version, uint32_t index, struct err *err)
-{
-    struct version_part *part = &version->parts[index];
-    part->version = version;
-    TRY(deployment_open(version->app, index, version->catalog, &part->invoke.deployment, err));
-    part->invoke.app = version->app->name;
-    part->invoke.id = version->catalog->id;
-    part->invoke.part = part_of_version;
-    part->invoke.partition = version->app->parts[index].partition;
-    version->parts[0].invoke.refs++;
-    part->invoke.on_unused = on_version_unused;
-    part->invoke.functions = version->functions;
-    part->invoke.state_bytes_max =
-        version->catalog->manifest->limits.state_bytes_max / version->app->partitions;
-    part->invoke.functions_count = version->catalog->manifest->function_count;
-    part->invoke.channels = version->channels;
-    part->invoke.channels_count = version->catalog->manifest->channel_count;
-    version->opened++;
-    version->running++;
-    return STATUS_OK;
-}
-
-/* Drops the node's references: it ends with its last invocation. */
-static void version_drop(struct version *version)
-{
-    uint32_t parts = version->opened;
-    for (uint32_t i = 0; i < parts; i++) invoke_version_unref(&version->parts[i].invoke);
-}
-
-static enum status version_open(struct app *app, struct catalog_version *catalog, struct version **out,
+static enum status version_open(struct app *app, struct catalog_version *catalog, struct app_version **out,
                                 struct err *err)
 {
-    struct version *version = mem_zalloc(sizeof *version + app->partitions * sizeof version->parts[0]);
-    version->app = app;
-    version->catalog = catalog_version_ref(catalog);
-    version->functions = app_spec_functions(catalog->manifest);
-    version->channels = app_spec_channels(catalog->manifest);
     app->versions++;
-    for (uint32_t i = 0; i < app->partitions; i++)
-    {
-        enum status status = version_part_open(version, i, err);
-        if (status == STATUS_OK) continue;
-        version->running++; /* held until what was opened has been told to go */
-        for (uint32_t opened = 0; opened < i; opened++) invoke_version_unref(&version->parts[opened].invoke);
-        version_part_ended(version);
-        return status;
-    }
-    if (catalog->manifest->sandbox == SANDBOX_NONE)
-        log_warn("apps.sandbox",
-                 "app=%s version=%s runs WITHOUT A SANDBOX, as its manifest says: its code may do what the "
-                 "node's user may",
-                 app->name, catalog->id);
-    *out = version;
-    return STATUS_OK;
+    return app_version_open(out, &app->apps->config, catalog, app->parts, on_version_ended, app, err);
 }
 
 /* ---- deployments ---- */
@@ -354,15 +245,16 @@ static void tell_later(struct apps *apps, void (*done)(void *, enum status, cons
 static void tried_drop(struct apps *apps)
 {
     if (!apps->tried) return;
-    struct version *version = apps->tried;
+    struct app_version *version = apps->tried;
     apps->tried = NULL;
-    version_drop(version);
+    app_version_drop(version);
 }
 
 static void on_probed(void *ctx, enum status status, const struct err *err)
 {
-    struct version *version = ctx;
-    struct apps *apps = version->app->apps;
+    struct app_version *version = ctx;
+    struct app *app = version->ctx;
+    struct apps *apps = app->apps;
     deploy_on_probed_fn done = version->probed;
     void *done_ctx = version->probed_ctx;
     if (status != STATUS_OK) tried_drop(apps);
@@ -390,10 +282,10 @@ void apps_probe(void *ctx, struct catalog_version *catalog, const char *path, de
 }
 
 /* From now on invocations go to this version; NULL: there is none. */
-static void run(struct apps *apps, struct slice name, struct version *version)
+static void run(struct apps *apps, struct slice name, struct app_version *version)
 {
     struct invoke_version *parts[BOUND_PARTITIONS_MAX];
-    uint32_t count = version ? version->app->partitions : 0;
+    uint32_t count = version ? version->catalog->manifest->partitions : 0;
     for (uint32_t i = 0; i < count; i++) parts[i] = &version->parts[i].invoke;
     struct app *app = map_get(&apps->by_name, name);
     if (app) app->current = version;
@@ -411,7 +303,7 @@ static void asleep_forget(struct apps *apps, struct slice name)
 void apps_on_switch(void *ctx, const char *name, struct catalog_version *catalog)
 {
     struct apps *apps = ctx;
-    struct version *version = NULL;
+    struct app_version *version = NULL;
     asleep_forget(apps, slice_cstr(name));
     if (catalog && apps->tried && apps->tried->catalog == catalog)
     {
@@ -545,7 +437,7 @@ static enum status apps_wake(void *ctx, struct slice name, struct err *err)
     struct catalog_version *catalog = map_get(&apps->asleep, name);
     if (!catalog) return STATUS_OK;
     struct app *app;
-    struct version *version;
+    struct app_version *version;
     TRY(app_open(apps, catalog->manifest->app, catalog->manifest->partitions, &app, err));
     TRY(version_open(app, catalog, &version, err));
     log_debug("apps.wake", "app=%s", app->name);
