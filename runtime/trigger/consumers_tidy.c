@@ -121,7 +121,10 @@ struct trim {
     struct buf *set;
     uint64_t before_ms; /* older ones go */
     uint64_t bytes_before; /* and those that begin before this many bytes */
-    uint32_t count;
+    uint32_t count; /* in the set */
+    /* As of the last one that told its age; a damaged one goes with a later one that is too old. */
+    uint32_t gone;
+    size_t gone_size; /* of the set */
     uint64_t first; /* that stays, as far as is known */
     bool more;
 };
@@ -131,13 +134,16 @@ static bool on_old(void *ctx, struct slice key, struct slice value)
     struct trim *trim = ctx;
     struct durable_message message;
     uint64_t offset;
-    if (durable_key_offset(key, &offset, NULL) != STATUS_OK ||
-        durable_message_decode(value, &message, NULL) != STATUS_OK)
-        return false; /* readers complain */
-    if (message.time_ms >= trim->before_ms && message.bytes_before >= trim->bytes_before) return false;
+    bool damaged = durable_key_offset(key, &offset, NULL) != STATUS_OK ||
+                   durable_message_decode(value, &message, NULL) != STATUS_OK; /* readers complain */
+    if (!damaged && message.time_ms >= trim->before_ms && message.bytes_before >= trim->bytes_before)
+        return false;
     write_set_append(trim->set, &(struct write_entry){WRITE_DELETE, key, SLICE_EMPTY});
-    trim->first = offset + 1;
     trim->more = ++trim->count == TIDY_ROWS_MAX;
+    if (damaged) return !trim->more;
+    trim->gone = trim->count;
+    trim->gone_size = trim->set->size;
+    trim->first = offset + 1;
     return !trim->more;
 }
 
@@ -160,12 +166,13 @@ static bool trim_channel(struct consumers_part *part, const struct retention *ke
     enum status ignored =
         store_scan(snapshot, buf_view(&low), buf_view(&high), on_old, &trim, NULL); /* the next beat */
     (void)ignored;
-    if (trim.count > 0)
+    deletes.size = trim.gone_size;
+    if (trim.gone > 0)
     {
         /* Readers count it as gone from here on: none may see the hole and take it for refused appends. */
         invoke_channel_trimmed(part->partition, channel, trim.first);
         head.first = trim.first;
-        part->consumers->stats.trimmed += trim.count;
+        part->consumers->stats.trimmed += trim.gone;
         buf_reset(&low);
         buf_reset(&high);
         durable_head_key(&low, channel);
@@ -176,7 +183,7 @@ static bool trim_channel(struct consumers_part *part, const struct retention *ke
     buf_fini(&deletes);
     buf_fini(&low);
     buf_fini(&high);
-    return trim.more;
+    return trim.more && trim.gone > 0;
 }
 
 static void on_trim(struct loop_timer *timer, void *ctx)

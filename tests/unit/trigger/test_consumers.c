@@ -543,6 +543,61 @@ static void a_damaged_key_among_the_messages_is_told_and_passed_over(void **stat
     assert_true(group_of(w).cursor == 2 && group_of(w).delivered == 2 && group_of(w).lag == 0);
 }
 
+static void a_damaged_message_stops_its_group_until_a_replay_goes_past_it(void **state)
+{
+    struct world *w = *state;
+    consumers_configure(w->part, NULL); /* nobody reads */
+    append(w, "a", "0");
+    append(w, "b", "1");
+    append(w, "c", "2");
+    struct buf key = BUF_INIT;
+    durable_message_key(&key, SLICE("orders"), 1);
+    put_row(w, buf_view(&key), SLICE("?"));
+    buf_fini(&key);
+    configure(w, "", "");
+    struct pool_run *run = fx_run(&w->t);
+    ASSERT_BODY(run, "0");
+    fx_succeed(run);
+    fx_advance_ms(&w->t, HOUR_MS);
+    assert_true(fx_quiet(&w->t));
+    assert_true(group_of(w).lag == 2);
+    struct told told = {0};
+    consumers_replay(w->part, SLICE("orders"), SLICE("add"), 2, on_told, &told);
+    until_told(w, &told);
+    assert_int_equal(told.status, STATUS_OK);
+    run = fx_run(&w->t);
+    ASSERT_BODY(run, "2");
+    fx_succeed(run);
+    fx_fence(&w->t);
+    assert_true(group_of(w).cursor == 3 && group_of(w).lag == 0);
+}
+
+static void a_damaged_message_goes_with_the_older_ones_when_a_later_one_is_too_old(void **state)
+{
+    struct world *w = *state;
+    configure(w, ", keep_hours: 1", "");
+    for (int i = 0; i < 3; i++)
+    {
+        append(w, "a", "old");
+        fx_succeed(fx_run(&w->t));
+    }
+    struct buf key = BUF_INIT;
+    durable_message_key(&key, SLICE("orders"), 1);
+    put_row(w, buf_view(&key), SLICE("?"));
+    fx_advance_ms(&w->t, HOUR_MS + 1);
+    append(w, "a", "young");
+    fx_succeed(fx_run(&w->t));
+    buf_reset(&key);
+    durable_message_key(&key, SLICE("orders"), 3);
+    put_row(w, buf_view(&key), SLICE("?")); /* nothing behind it tells how old it is */
+    fx_advance_ms(&w->t, 10000);
+    fx_fence(&w->t);
+    struct durable_head head;
+    assert_int_equal(invoke_channel_head(w->t.fx->partition, SLICE("orders"), &head, NULL), STATUS_OK);
+    assert_true(head.first == 3 && head.next == 4);
+    buf_fini(&key);
+}
+
 static void a_group_with_a_damaged_done_row_gets_nothing(void **state)
 {
     struct world *w = *state;
@@ -612,6 +667,8 @@ int main(void)
         TEST(messages_that_are_too_old_go_and_a_group_that_has_not_read_them_is_told),
         TEST(a_group_that_begins_too_late_counts_what_it_lost),
         TEST(a_damaged_key_among_the_messages_is_told_and_passed_over),
+        TEST(a_damaged_message_stops_its_group_until_a_replay_goes_past_it),
+        TEST(a_damaged_message_goes_with_the_older_ones_when_a_later_one_is_too_old),
         TEST(a_group_with_a_damaged_done_row_gets_nothing),
         TEST(a_damaged_dead_letter_is_left_by_a_retry_and_can_be_dropped),
     };
