@@ -60,11 +60,24 @@ void meter_key(struct buf *key, uint8_t space, struct slice function, uint32_t d
     for (int i = DAY_BYTES - 1; i >= 0; i--) buf_append_byte(key, (uint8_t)(day >> (8 * i)));
 }
 
+/* As a manifest may have it, or close to that: what is no text does not get into an answer. */
+static bool is_name(struct slice function)
+{
+    for (size_t i = 0; i < function.size; i++)
+    {
+        uint8_t byte = ((const uint8_t *)function.data)[i];
+        if (byte <= 0x20 || byte >= 0x7f || byte == '"' || byte == '\\') return false;
+    }
+    return function.size > 0;
+}
+
 bool meter_key_split(struct slice key, struct slice *function, uint32_t *day)
 {
     const uint8_t *bytes = key.data;
     if (key.size < 2 + DAY_BYTES || bytes[key.size - DAY_BYTES - 1] != 0) return false;
-    *function = slice_make(bytes + 1, key.size - 2 - DAY_BYTES);
+    struct slice name = slice_make(bytes + 1, key.size - 2 - DAY_BYTES);
+    if (!is_name(name)) return false;
+    *function = name;
     *day = 0;
     for (size_t i = key.size - DAY_BYTES; i < key.size; i++) *day = *day << 8 | bytes[i];
     return true;

@@ -64,6 +64,22 @@ static void keys_order_a_functions_days(void **state)
     buf_fini(&late);
 }
 
+/* They would be words in the answer of the admin API. */
+static void keys_that_name_no_function_are_none(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", "a\"b", "a\\b", "a\nb", "a\x7f", "\xff"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    {
+        struct buf key = BUF_INIT;
+        struct slice function;
+        uint32_t day;
+        meter_key(&key, 'm', slice_cstr(names[i]), 5);
+        assert_false(meter_key_split(buf_view(&key), &function, &day));
+        buf_fini(&key);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -71,6 +87,7 @@ int main(void)
         cmocka_unit_test(a_row_of_fewer_meters_has_zeros_for_the_newer_ones),
         cmocka_unit_test(of_a_peak_the_largest_one_stays),
         cmocka_unit_test(keys_order_a_functions_days),
+        cmocka_unit_test(keys_that_name_no_function_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
