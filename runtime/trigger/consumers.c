@@ -367,6 +367,7 @@ static bool redrive_next(struct consumer *consumer)
             log_error("consumers.dead_row",
                       "app=%s channel=%s group=%s offset=%llu is damaged and cannot be tried again",
                       part->app, consumer->group.channel, consumer->group.name, (unsigned long long)offset);
+        task->unfit++;
         buf_fini(&key);
         delivery_free(delivery); /* else it was dropped meanwhile */
         return true;
@@ -384,7 +385,7 @@ static void redrive_end(struct consumer *consumer)
     if (!task || (task->started < task->count && !consumer->part->stopped) || consumer->in_flight > 0) return;
     consumer->redrive = NULL;
     struct err err = ERR_INIT;
-    task->done(task->ctx, STATUS_OK, task->started, &err);
+    task->done(task->ctx, STATUS_OK, task->started - task->unfit, &err);
     buf_fini(&task->offsets);
     free(task);
 }

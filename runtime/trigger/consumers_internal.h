@@ -46,6 +46,7 @@ struct dead_task {
     bool drop;
     struct buf offsets; /* u64 */
     uint64_t started, count;
+    uint64_t unfit; /* of those started: damaged, or dropped meanwhile */
     struct buf set;
     struct store_commit commit;
     struct err err;
