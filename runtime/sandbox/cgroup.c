@@ -209,18 +209,27 @@ static int write_limit(const struct cgroup *group, enum cgroup_controller contro
                        text);
 }
 
+/* Whoever serves all apps comes before any of them: an app's processes get an eighth of what a process of the daemon does
+ * while there is not enough for both. Apps are equals. */
+static int set_weight(const struct cgroup *group, bool second)
+{
+    return write_limit(group, CGROUP_CPU, second ? "cpu.weight" : "cpu.shares", second ? "12" : "128");
+}
+
 static int set_limit(const struct cgroup *group, enum cgroup_controller controller,
                      const struct cgroup_limits *limits)
 {
     bool second = group->cgroups->choice[controller].version == 2;
     unsigned long long quota_us = limits->cpu_percent * (CPU_PERIOD_US / 100ULL);
     char text[64];
+    int error;
     switch (controller)
     {
     case CGROUP_CPU:
-        if (!limits->cpu_percent) return 0;
+        error = set_weight(group, second);
+        if (error != 0 || !limits->cpu_percent) return error;
         snprintf(text, sizeof text, second ? "%llu %d" : "%llu", quota_us, (int)CPU_PERIOD_US);
-        int error = write_limit(group, controller, second ? "cpu.max" : "cpu.cfs_quota_us", text);
+        error = write_limit(group, controller, second ? "cpu.max" : "cpu.cfs_quota_us", text);
         return error == EINVAL && !second ? 0 : error; /* the group above, a container's, has less anyway */
     case CGROUP_MEMORY:
         if (!limits->memory_bytes) return 0;

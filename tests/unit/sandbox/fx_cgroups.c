@@ -21,7 +21,7 @@ static const struct {
      {"memory.limit_in_bytes=9223372036854771712",
       "memory.oom_control=oom_kill_disable 0\nunder_oom 0\noom_kill 0\n"}},
     {"pids", 1, {"pids.max=max"}},
-    {"cpu", 2, {"cpu.max=max 100000"}},
+    {"cpu", 2, {"cpu.max=max 100000", "cpu.weight=100"}},
     {"memory", 2, {"memory.max=max", "memory.events=low 0\noom 0\noom_kill 0\noom_group_kill 0\n"}},
     {"pids", 2, {"pids.max=max"}},
 };

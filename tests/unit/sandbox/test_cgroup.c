@@ -246,6 +246,7 @@ static void version_1_gets_its_limits_in_the_hierarchies_that_are_ours(void **st
     struct cgroup *group = made(cgroups);
     assert_string_equal(cgroup_name(group), "stead.4000.1.bank");
     assert_string_equal(fx_text(&fx, "/cg/cpu/stead.4000.1.bank/cpu.cfs_quota_us"), "20000");
+    assert_string_equal(fx_text(&fx, "/cg/cpu/stead.4000.1.bank/cpu.shares"), "128");
     assert_string_equal(fx_text(&fx, "/cg/pids/stead.4000.1.bank/pids.max"), "40");
     assert_int_equal(fx_count(&fx, "/cg/memory/theirs/a1"), 0);
     assert_int_equal(cgroup_memory_kills(group), 0);
@@ -262,6 +263,7 @@ static void version_2_has_all_limits_in_one_group(void **state)
     struct cgroups *cgroups = opened(&fx);
     struct cgroup *group = made(cgroups);
     assert_string_equal(fx_text(&fx, "/cg/service/stead.4000.1.bank/cpu.max"), "20000 100000");
+    assert_string_equal(fx_text(&fx, "/cg/service/stead.4000.1.bank/cpu.weight"), "12");
     assert_string_equal(fx_text(&fx, "/cg/service/stead.4000.1.bank/memory.max"), "1048576");
     assert_string_equal(fx_text(&fx, "/cg/service/stead.4000.1.bank/pids.max"), "40");
     assert_true(cgroup_remove(group));
