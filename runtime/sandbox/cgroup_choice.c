@@ -189,8 +189,8 @@ void cgroup_choice_words(const struct cgroup_choice *choice, char *text, size_t 
         [CGROUP_NOT_THERE] = "the directory of our group is not there",
         [CGROUP_NOT_WRITABLE] = "we may not make groups in it",
         [CGROUP_NOT_ENABLED] =
-            "the controller cannot be passed on to groups of ours: other processes are in our "
-            "group (systemd: DelegateSubgroup=)",
+            ("the controller cannot be passed on to groups of ours: other processes are in our "
+             "group (systemd: DelegateSubgroup=)"),
         [CGROUP_OFF] = "`cgroup` is `off`",
     };
     if (cgroup_is_used(choice))

@@ -86,7 +86,7 @@ class Pages(ChatRoom):
         return page
 
     def until(self, page, script, value):
-        self.eventually(lambda: page.run(script) == value, lambda: f"{script} is {page.run(script)!r}, not {value!r}")
+        self.eventually(lambda: page.look(script) == value, lambda: f"{script} is {page.look(script)!r}, not {value!r}")
 
     def say(self, page, text):
         page.run(f"part('text').value = {json.dumps(text)}; part('say').requestSubmit()")

@@ -74,7 +74,7 @@ class Browser:
             if answer.get("id") == self._number:
                 break
         if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
+            raise CommandRefused(f"{method}: {answer['error']}")
         return answer["result"]
 
     def _read(self, deadline):
@@ -94,6 +94,10 @@ class Browser:
         return Page(self, self.command("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
 
 
+class CommandRefused(RuntimeError):
+    """The browser cannot do that now."""
+
+
 class Page:
     def __init__(self, browser, session):
         self._browser, self._session = browser, session
@@ -104,3 +108,10 @@ class Page:
         if "exceptionDetails" in result:
             raise RuntimeError(json.dumps(result["exceptionDetails"]))
         return result["result"].get("value")
+
+    def look(self, script):
+        """The same for who looks until something is there: None while the page gives way to another one."""
+        try:
+            return self.run(script)
+        except CommandRefused:
+            return None
