@@ -26,8 +26,8 @@ struct cgroups {
 struct cgroup {
     struct cgroups *cgroups;
     char name[NAME_BYTES];
-    bool there
-        [CGROUP_CONTROLLERS]; /* in the hierarchy of this controller; one that several share counts at its first */
+    /* In the hierarchy of this controller; one that several share counts at its first. */
+    bool there[CGROUP_CONTROLLERS];
 };
 
 /* ---- what is there ---- */
