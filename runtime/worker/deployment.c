@@ -607,7 +607,7 @@ void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker
     take_back(deployment, &worker->pending);
     take_back(deployment, &worker->sent);
     worker->depth = 0;
-    deployment->stats.log_lines_dropped += worker->log_dropped;
+    deployment->stats.log_lines_dropped += worker->log_loss.dropped;
     list_remove(&worker->link);
     list_push_back(&deployment->dead, &worker->link);
     if (list_empty(&deployment->workers))

@@ -263,6 +263,15 @@ static void on_link_result(void *ctx, const struct wire_result *result)
     deployment_on_run_over(worker->deployment, run, STATUS_OK, result, NULL);
 }
 
+static void tell_log_loss(struct worker *worker)
+{
+    char words[128];
+    int size = snprintf(words, sizeof words,
+                        "(too many log lines: what exceeds %d KiB per second is dropped, %llu lines so far)",
+                        (int)(OUTPUT_BYTES_PER_S / KIB), (unsigned long long)worker->log_loss.dropped);
+    deployment_on_log(worker->deployment, head_of(worker), LOG_WARN, slice_make(words, (size_t)size));
+}
+
 static void on_link_log(void *ctx, const struct wire_log *log)
 {
     struct worker *worker = ctx;
@@ -276,10 +285,8 @@ static void on_link_log(void *ctx, const struct wire_log *log)
     uint64_t now = loop_now_ns(worker->loop);
     if (output_budget_take(&worker->log_budget, now, cost) < cost)
     {
-        if (worker->log_dropped++ == 0)
-            deployment_on_log(
-                worker->deployment, run, LOG_WARN,
-                SLICE("(too many log lines: what exceeds the budget is dropped and only counted)"));
+        output_loss_add(&worker->log_loss, 1);
+        if (output_loss_due(&worker->log_loss, now)) tell_log_loss(worker);
         return;
     }
     enum log_level level = log->level <= LOG_ERROR ? (enum log_level)log->level : LOG_ERROR;
@@ -434,6 +441,7 @@ static void collect_last_words(struct worker *worker)
 {
     worker_link_drain(worker->wire);
     output_drain(worker->output);
+    if (output_loss_left(&worker->log_loss)) tell_log_loss(worker);
 }
 
 static void on_process_ended(void *ctx, unsigned events)

@@ -39,7 +39,7 @@ struct worker {
     uint32_t answers_due; /* not 0: it waits, and nothing is behind the run that it is at */
     bool flush; /* something was sent in this turn */
     bool served; /* it said READY */
-    uint64_t log_dropped; /* lines */
+    struct output_loss log_loss; /* in lines */
     uint64_t idle_since_ns;
     /* The end. */
     struct pool_run *blamed; /* the run for which it was killed; NULL: none */

@@ -12,6 +12,8 @@
 #include "runtime/base/buf.h"
 #include "runtime/loop/loop.h"
 
+#define TELL_EVERY_NS NS_PER_S
+
 enum {
     READ_BYTES = 64 * 1024, /* a pipe's whole capacity with one call */
     DRAIN_READS_MAX = 64, /* somebody else may hold the writing end and go on */
@@ -36,6 +38,25 @@ size_t output_budget_take(struct output_budget *budget, uint64_t now_ns, size_t 
     return taken;
 }
 
+void output_loss_add(struct output_loss *loss, uint64_t count)
+{
+    loss->dropped += count;
+}
+
+bool output_loss_due(struct output_loss *loss, uint64_t now_ns)
+{
+    if (loss->told && now_ns - loss->told_ns < TELL_EVERY_NS) return false;
+    loss->told_ns = now_ns;
+    return output_loss_left(loss);
+}
+
+bool output_loss_left(struct output_loss *loss)
+{
+    if (loss->told == loss->dropped) return false;
+    loss->told = loss->dropped;
+    return true;
+}
+
 struct output {
     struct loop *loop;
     struct loop_watch *watch;
@@ -44,7 +65,7 @@ struct output {
     void *ctx;
     struct buf line; /* unfinished */
     struct output_budget budget;
-    uint64_t dropped;
+    struct output_loss loss; /* in bytes */
 };
 
 static void hand_out(struct output *output)
@@ -54,17 +75,13 @@ static void hand_out(struct output *output)
     buf_reset(&output->line);
 }
 
-static void drop(struct output *output, size_t bytes)
+static void tell_loss(struct output *output)
 {
-    if (!output->dropped)
-    {
-        char words[128];
-        int size = snprintf(words, sizeof words,
-                            "(too much output: what exceeds %d KiB per second is dropped and only counted)",
-                            (int)(OUTPUT_BYTES_PER_S / KIB));
-        output->on_line(output->ctx, slice_make(words, (size_t)size));
-    }
-    output->dropped += bytes;
+    char words[128];
+    int size = snprintf(words, sizeof words,
+                        "(too much output: what exceeds %d KiB per second is dropped, %llu bytes so far)",
+                        (int)(OUTPUT_BYTES_PER_S / KIB), (unsigned long long)output->loss.dropped);
+    output->on_line(output->ctx, slice_make(words, (size_t)size));
 }
 
 static void take(struct output *output, struct slice bytes)
@@ -98,9 +115,11 @@ static bool read_some(struct output *output)
         loop_watch_set(output->watch, 0); /* all writers have gone */
         return false;
     }
-    size_t kept = output_budget_take(&output->budget, loop_now_ns(output->loop), (size_t)size);
+    uint64_t now = loop_now_ns(output->loop);
+    size_t kept = output_budget_take(&output->budget, now, (size_t)size);
     take(output, slice_make(bytes, kept));
-    if (kept < (size_t)size) drop(output, (size_t)size - kept);
+    output_loss_add(&output->loss, (size_t)size - kept);
+    if (kept < (size_t)size && output_loss_due(&output->loss, now)) tell_loss(output);
     return true;
 }
 
@@ -147,11 +166,12 @@ void output_drain(struct output *output)
     for (int i = 0; i < DRAIN_READS_MAX; i++)
         if (!read_some(output)) break;
     if (output->line.size) hand_out(output);
+    if (output_loss_left(&output->loss)) tell_loss(output);
 }
 
 uint64_t output_dropped_bytes(const struct output *output)
 {
-    return output->dropped;
+    return output->loss.dropped;
 }
 
 void output_close(struct output *output)

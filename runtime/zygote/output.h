@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The pipe is emptied as fast as it fills, so that no writer blocks; what exceeds the budget is dropped and counted, and
-// said once. Loop thread.
+// said at once, then once a second while it goes on: logs keep only their newest lines. Loop thread.
 #pragma once
 
 #include <stdint.h>
@@ -27,6 +27,19 @@ struct output_budget {
 void output_budget_init(struct output_budget *budget, uint64_t now_ns);
 /* Takes up to `wanted` bytes; returns how many were left to take. */
 size_t output_budget_take(struct output_budget *budget, uint64_t now_ns, size_t wanted);
+
+/* What was dropped, and when its reader has last been told. All zero at first. */
+struct output_loss {
+    uint64_t dropped; /* in the owner's unit */
+    uint64_t told; /* of these */
+    uint64_t told_ns;
+};
+
+void output_loss_add(struct output_loss *loss, uint64_t count);
+/* Whether the reader is to be told `dropped` now; true counts as told. */
+bool output_loss_due(struct output_loss *loss, uint64_t now_ns);
+/* At the end: whether something was dropped that nobody was told. */
+bool output_loss_left(struct output_loss *loss);
 
 /* A line without its end; longer ones than BOUND_LOG_LINE_BYTES_MAX come in pieces. Borrowed for the call. */
 typedef void (*output_on_line_fn)(void *ctx, struct slice line);

@@ -24,11 +24,18 @@ struct fx {
     size_t bytes;
     size_t longest;
     char first[64], last[64];
+    unsigned said; /* that something is missing */
+    char last_said[128];
 };
 
 static void on_line(void *ctx, struct slice line)
 {
     struct fx *fx = ctx;
+    if (line.size > 18 && memcmp(line.data, "(too much output: ", 18) == 0)
+    {
+        fx->said++;
+        snprintf(fx->last_said, sizeof fx->last_said, "%.*s", SLICE_FMT(line));
+    }
     char *text = fx->lines++ ? fx->last : fx->first;
     snprintf(text, 64, "%.*s", SLICE_FMT(line));
     fx->bytes += line.size;
@@ -95,7 +102,7 @@ static void long_lines_come_in_pieces(void **state)
     assert_int_equal(fx->longest, BOUND_LOG_LINE_BYTES_MAX);
 }
 
-static void a_flood_is_read_but_dropped_and_said_once(void **state)
+static void a_flood_is_read_but_dropped_and_said_at_once(void **state)
 {
     struct fx *fx = *state;
     char block[32768];
@@ -115,6 +122,30 @@ static void a_flood_is_read_but_dropped_and_said_once(void **state)
     put(fx, "\nafter\n");
     assert_string_equal(fx->last, "after");
     assert_in_range(fx->lines, said + 1, said + 2);
+    assert_int_equal(fx->said, 1);
+}
+
+/* Logs keep the newest lines only: what was said at the beginning of a long flood is gone when somebody looks. */
+static void a_flood_that_goes_on_is_said_once_a_second(void **state)
+{
+    struct fx *fx = *state;
+    char block[32768];
+    memset(block, 'y', sizeof block);
+    for (int i = 0; i < 500; i++) /* five seconds */
+    {
+        assert_int_equal(write(fx->writer, block, sizeof block), sizeof block);
+        clock_manual_advance(&fx->clock, NS_PER_S / 100);
+        loop_turn(fx->loop, false);
+    }
+    assert_in_range(fx->said, 4, 6);
+    unsigned said = fx->said;
+    output_drain(fx->output); /* what came after it was last said */
+    assert_int_equal(fx->said, said + 1);
+    char words[64];
+    snprintf(words, sizeof words, "%zu bytes so far)", (size_t)output_dropped_bytes(fx->output));
+    assert_non_null(strstr(fx->last_said, words));
+    output_drain(fx->output);
+    assert_int_equal(fx->said, said + 1);
 }
 
 #define OUTPUT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -125,7 +156,8 @@ int main(void)
         OUTPUT_TEST(lines_are_put_together_from_pieces),
         OUTPUT_TEST(the_last_line_needs_no_end),
         OUTPUT_TEST(long_lines_come_in_pieces),
-        OUTPUT_TEST(a_flood_is_read_but_dropped_and_said_once),
+        OUTPUT_TEST(a_flood_is_read_but_dropped_and_said_at_once),
+        OUTPUT_TEST(a_flood_that_goes_on_is_said_once_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
