@@ -87,11 +87,9 @@ MUST_CHECK enum status sandbox_build_root(const struct sandbox_config *config, s
 /* UNSUPPORTED names the missing mechanism, PERMISSION_DENIED. */
 MUST_CHECK enum status sandbox_enter_zygote(const struct sandbox_config *config, struct sandbox_place *place,
                                             struct err *err);
-/* Two steps: all but the filter of system calls, and that. Between them no user code may run.
- * `parent`: the process whose death must end this one. */
+/* `parent`: the process whose death must end this one. */
 MUST_CHECK enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t parent,
                                             struct err *err);
-MUST_CHECK enum status sandbox_filter_worker(const struct sandbox_config *config, struct err *err);
 /* Moves the worker's memory limit within the one that it entered with (0: back to that): functions of one app have
  * their own limits. In all, as memory_bytes is. */
 void sandbox_limit_memory(uint64_t data_bytes);

@@ -458,12 +458,7 @@ enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t pare
     TRY(limit_worker(config, err));
     if (config->profile == SANDBOX_NONE) return STATUS_OK;
     /* Nothing but its mounts: its descriptors are all it has. */
-    return enter_landlock(config, false, err);
-}
-
-enum status sandbox_filter_worker(const struct sandbox_config *config, struct err *err)
-{
-    if (config->profile == SANDBOX_NONE) return STATUS_OK;
+    TRY(enter_landlock(config, false, err));
     unsigned also = (config->mount_count ? SECCOMP_MOUNTS : 0) |
                     (config->profile == SANDBOX_NETWORK ? SECCOMP_NETWORK : 0);
     struct seccomp_filter filter;

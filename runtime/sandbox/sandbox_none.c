@@ -41,11 +41,6 @@ enum status sandbox_enter_worker(const struct sandbox_config *config, pid_t pare
     return only_none(config, err);
 }
 
-enum status sandbox_filter_worker(const struct sandbox_config *config, struct err *err)
-{
-    return only_none(config, err);
-}
-
 void sandbox_limit_memory(uint64_t data_bytes)
 {
     (void)data_bytes; /* no mechanism: `none` promises no limit here */

@@ -11,6 +11,7 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/check.h"
 #include "runtime/base/fair_share.h"
+#include "runtime/worker/ahead.h"
 
 enum {
     LOOK_AGAIN_MS = 2, /* until a queue that nobody takes from is judged again */
@@ -310,6 +311,19 @@ static bool has_place(const struct pool_deployment *deployment)
     return fair_share_may_take(&share);
 }
 
+/* The one that was made ahead, or one from the start. */
+static enum status make_worker(struct pool_deployment *deployment, struct worker **worker, struct err *err)
+{
+    struct pool *pool = deployment->pool;
+    *worker = ahead_take(deployment);
+    if (*worker) return STATUS_OK;
+    uint32_t timeout_ms = pool->config.start_timeout_ms;
+    if (!deployment->zygote_loaded)
+        timeout_ms *= 2; /* the code may take the first half, which is watched elsewhere */
+    return worker_start(deployment, pool->config.loop, deployment->zygote, ++pool->worker_numbers, timeout_ms,
+                        worker, err);
+}
+
 static void start_workers(struct pool_deployment *deployment, uint32_t count)
 {
     struct pool *pool = deployment->pool;
@@ -317,9 +331,7 @@ static void start_workers(struct pool_deployment *deployment, uint32_t count)
     {
         struct err err = ERR_INIT;
         struct worker *worker;
-        enum status status =
-            worker_start(deployment, pool->config.loop, deployment->zygote, ++pool->worker_numbers,
-                         pool->config.start_timeout_ms, &worker, &err);
+        enum status status = make_worker(deployment, &worker, &err);
         if (status == STATUS_UNAVAILABLE) return; /* the zygote is dying: on_gone says why */
         if (status != STATUS_OK)
         {
@@ -328,6 +340,7 @@ static void start_workers(struct pool_deployment *deployment, uint32_t count)
         }
         list_push_back(&deployment->workers, &worker->link);
         deployment->starting++;
+        if (worker_serves(worker)) deployment_on_worker_ready(deployment, worker);
         deployment->stats.workers_started++;
         pool->stats.workers++;
         deployment->shared->workers++;
@@ -379,19 +392,21 @@ static void start_missing(struct pool_deployment *deployment)
         fail_all(deployment, &deployment->queue, STATUS_FUNCTION_START_FAILED);
     bool probed = !list_empty(&deployment->probes);
     uint32_t missing = missing_workers(deployment);
-    if (deployment->zygote_loaded)
+    bool starts = missing && !backing_off;
+    if (deployment->zygote_loaded) answer_probes(deployment, STATUS_OK, NULL);
+    if (!deployment->zygote && (starts || probed))
     {
-        if (missing && !backing_off) start_workers(deployment, missing);
-        answer_probes(deployment, STATUS_OK, NULL);
-        return;
+        struct err err = ERR_INIT;
+        enum status status = start_zygote(deployment, &err);
+        if (status != STATUS_OK)
+        {
+            answer_probes(deployment, status, &err);
+            start_failed(deployment, &err);
+            return;
+        }
     }
-    if (deployment->zygote || !(probed || (missing && !backing_off)))
-        return; /* it is loading, or not wanted */
-    struct err err = ERR_INIT;
-    enum status status = start_zygote(deployment, &err);
-    if (status == STATUS_OK) return;
-    answer_probes(deployment, status, &err);
-    start_failed(deployment, &err);
+    /* Also while the code is being loaded: the zygote finds the wish when it is done. */
+    if (starts && !deployment->zygote_gone) start_workers(deployment, missing);
 }
 
 /* When nothing happens, a worker may become overdue, a back-off may end or a run may have waited too long. */
@@ -418,7 +433,7 @@ static struct worker *find_worker(struct pool_deployment *deployment, uint64_t n
     {
         if (worker_of(link)->number == number) return worker_of(link);
     }
-    return NULL;
+    return deployment->ahead && deployment->ahead->number == number ? deployment->ahead : NULL;
 }
 
 static void on_loaded(void *ctx)
@@ -467,6 +482,7 @@ static void on_gone(void *ctx, const struct err *err)
     deployment->zygote_loaded = false;
     bool out_of_memory = group_take_memory_kill(deployment->group);
     LIST_FOREACH(link, &deployment->workers) worker_on_zygote_gone(worker_of(link), out_of_memory);
+    if (deployment->ahead) worker_on_zygote_gone(deployment->ahead, out_of_memory);
     if (!deployment->zygote_proved)
     {
         answer_probes(deployment, err->status, err);
@@ -488,7 +504,7 @@ static const struct zygote_handler zygote_handler = {
 
 void deployment_on_worker_ready(struct pool_deployment *deployment, struct worker *worker)
 {
-    (void)worker; /* hand_out finds it */
+    if (worker->ahead) return; /* hand_out finds the others */
     deployment->starting--;
     deployment->serving++;
     deployment->failures = 0;
@@ -497,8 +513,9 @@ void deployment_on_worker_ready(struct pool_deployment *deployment, struct worke
     deployment_touch(deployment);
 }
 
-void deployment_on_worker_dying(struct pool_deployment *deployment, bool served)
+void deployment_on_worker_dying(struct pool_deployment *deployment, const struct worker *worker, bool served)
 {
+    if (worker->ahead) return;
     if (served)
         deployment->serving--;
     else
@@ -585,19 +602,16 @@ void deployment_on_worker_goes_on(struct pool_deployment *deployment)
     deployment_touch(deployment);
 }
 
-/* The last worker has gone: most of what the next one costs is paid now, when nobody waits for it. */
-static void prepare_next(struct pool_deployment *deployment)
-{
-    const struct pool *pool = deployment->pool;
-    bool serves = deployment->zygote_loaded && !deployment->closing && !pool->stopping;
-    if (serves && deployment->queued == 0 && pool->pressure == PRESSURE_NONE)
-        zygote_fork_ahead(deployment->zygote);
-}
-
 void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker *worker, bool started,
                                const struct err *err)
 {
     struct pool *pool = deployment->pool;
+    if (ahead_died(deployment, worker))
+    {
+        list_push_back(&deployment->dead, &worker->link);
+        deployment_touch(deployment);
+        return;
+    }
     deployment->dying--;
     pool->stats.workers--;
     deployment->shared->workers--;
@@ -613,7 +627,7 @@ void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker
     if (list_empty(&deployment->workers))
     {
         deployment->zygote_idle_since_ns = now_ns(deployment);
-        prepare_next(deployment);
+        ahead_make(deployment);
     }
     if (pool->stopping) fail_all(deployment, &deployment->queue, STATUS_DRAINING);
     if (!started && !deployment->zygote_gone && !deployment->closing && !pool->stopping)
@@ -673,7 +687,8 @@ static bool finish_close(struct pool_deployment *deployment)
     if (!deployment->closing || !nothing_left(deployment)) return false;
     LIST_FOREACH(link, &deployment->workers)
     worker_kill(worker_of(link), STATUS_CANCELED, "its deployment is closed");
-    if (!list_empty(&deployment->workers)) return false;
+    ahead_drop(deployment, "its deployment is closed");
+    if (!list_empty(&deployment->workers) || deployment->ahead) return false;
     void (*on_closed)(void *ctx) = deployment->on_closed;
     void *ctx = deployment->closed_ctx;
     deployment_free(deployment);
@@ -694,10 +709,12 @@ void deployment_end_idle(struct pool_deployment *deployment)
         if (policy_idle_over(deployment->serving, deployment->workers_min, idle_ms, idle_max_ms))
             worker_kill(worker, STATUS_CANCELED, "it was idle");
     }
+    if (deployment->pool->pressure != PRESSURE_NONE) ahead_drop(deployment, "memory is short");
     bool unused = deployment->zygote_loaded && list_empty(&deployment->workers) && deployment->queued == 0;
     uint64_t unused_ms = (now - deployment->zygote_idle_since_ns) / NS_PER_MS;
     if (unused && policy_idle_over(1, deployment->workers_min, unused_ms / ZYGOTE_IDLE_FACTOR, idle_max_ms))
     {
+        if (deployment->ahead) worker_on_zygote_gone(deployment->ahead, false);
         deployment->zygote_loaded = false;
         deployment->zygote_gone = true;
         deployment_touch(deployment);
@@ -712,6 +729,7 @@ void deployment_stop(struct pool_deployment *deployment)
     fail_all(deployment, &deployment->queue, STATUS_DRAINING);
     LIST_FOREACH(link, &deployment->workers)
     worker_kill(worker_of(link), STATUS_DRAINING, "%s", err_text(&err));
+    ahead_drop(deployment, err_text(&err));
     deployment_touch(deployment);
 }
 

@@ -69,6 +69,7 @@ struct pool_deployment {
     struct err start_failure; /* the words of the last one */
 
     struct list workers; /* all but the dead ones, the oldest first */
+    struct worker *ahead; /* made before it is needed, none of `workers`; NULL: none */
     struct list dead; /* to be freed in the next dispatch */
     uint32_t serving, starting, dying; /* counts of `workers` by state */
     uint32_t waiting; /* of `serving`: their runs wait for answers */

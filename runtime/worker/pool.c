@@ -246,7 +246,7 @@ void pool_deployment_close(struct pool_deployment *deployment, void (*done)(void
 
 void deployment_free(struct pool_deployment *deployment)
 {
-    CHECK(list_empty(&deployment->workers) && list_empty(&deployment->queue));
+    CHECK(list_empty(&deployment->workers) && !deployment->ahead && list_empty(&deployment->queue));
     struct pool_stats *sums = &deployment->pool->stats;
     sums->runs += deployment->stats.runs;
     sums->failures += deployment->stats.failures;

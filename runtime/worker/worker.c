@@ -197,7 +197,7 @@ void worker_take(struct worker *worker, struct pool_run *run)
     run->worker = worker->number;
     run->process = worker;
     /* Nothing has run yet: the worker is idle since it was ready. */
-    run->cold = worker->runs_sent == 0 && run->submitted_ns < worker->idle_since_ns;
+    run->cold = worker->runs_sent == 0 && (worker->was_ahead || run->submitted_ns < worker->idle_since_ns);
     if (run->prepare) run->prepare(run);
     struct wire_invoke *invoke = run->invoke;
     invoke->id = (worker->number << 32) | ++worker->runs_sent; /* never the id of another run or worker */
@@ -349,7 +349,7 @@ static void expect_death(struct worker *worker)
     enter(worker, WORKER_DYING);
     if (worker->answers_due > 0) deployment_on_worker_goes_on(worker->deployment);
     worker->answers_due = 0;
-    deployment_on_worker_dying(worker->deployment, served);
+    deployment_on_worker_dying(worker->deployment, worker, served);
 }
 
 /* Notes why, whom it is for, and kills. */

@@ -39,6 +39,8 @@ struct worker {
     uint32_t answers_due; /* not 0: it waits, and nothing is behind the run that it is at */
     bool flush; /* something was sent in this turn */
     bool served; /* it said READY */
+    bool ahead; /* nobody needs it yet, see ahead.h */
+    bool was_ahead; /* its first run is a cold one, though it finds it ready */
     struct output_loss log_loss; /* in lines */
     uint64_t idle_since_ns;
     /* The end. */
@@ -94,7 +96,7 @@ void deployment_on_run_over(struct pool_deployment *deployment, struct pool_run 
 void deployment_on_worker_waits(struct pool_deployment *deployment, struct worker *worker);
 void deployment_on_worker_goes_on(struct pool_deployment *deployment);
 /* It takes no more runs; `served`: it did. */
-void deployment_on_worker_dying(struct pool_deployment *deployment, bool served);
+void deployment_on_worker_dying(struct pool_deployment *deployment, const struct worker *worker, bool served);
 /* It is DEAD; `started`: it had come as far as serving, else `err` tells. Its runs that have not begun are in `sent` and
  * `pending`, in order. It is to be freed, but not inside of this call. */
 void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker *worker, bool started,

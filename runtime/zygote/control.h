@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The socket is a SOCK_SEQPACKET pair: packets are whole, the end of the other side is an empty read. The daemon sends
-// one SETUP, with the artifact and the state's file, and then SPAWNs and AHEADs; the zygote answers with LOADED or FAILED and then tells of its workers. The two are always
-// built together (the daemon starts the zygote beside it), so integers travel as they are in memory; but the zygote has
-// run user code, so the daemon checks every field.
+// one SETUP, with the artifact and the state's file, and then SPAWNs, without waiting; the zygote answers with LOADED or
+// FAILED and then tells of its workers. The two are always built together (the daemon starts the zygote beside it), so
+// integers travel as they are in memory; but the zygote has run user code, so the daemon checks every field.
 #pragma once
 
 #include <stdint.h>
@@ -14,7 +14,7 @@
 #include "runtime/sandbox/sandbox.h"
 
 enum {
-    CONTROL_VERSION = 4,
+    CONTROL_VERSION = 5,
     CONTROL_FDS_MAX = 2,
     CONTROL_TEXT_MAX = ERR_TEXT_MAX,
     CONTROL_SETUP_MAX = 160 * 1024, /* a packet must fit the default send buffer of a unix socket (208 KiB) */
@@ -29,7 +29,6 @@ enum {
 
 enum control_kind {
     CONTROL_SPAWN = 1, /* to the zygote: number; link and output descriptors */
-    CONTROL_AHEAD, /* to the zygote: fork a worker that waits for its SPAWN */
     CONTROL_LOADED, /* from here on from the zygote */
     CONTROL_FAILED, /* status, text: it ends */
     CONTROL_SPAWNED, /* number; pidfd */

@@ -9,9 +9,6 @@
 //     load user code                                                  its static initialisers run
 //     serve: fork a worker for each SPAWN, reap, report
 //
-// A worker may be forked before it is asked for (AHEAD): it goes as far as it can without its link, all steps of the sandbox
-// but the filter, and waits; the next SPAWN is its. Making it is most of what a cold start costs.
-//
 // Started without the name of an app it is a spare: it makes namespaces and root, which are the same for most apps, and
 // then waits for the set-up.
 //
@@ -24,7 +21,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -50,7 +46,7 @@ enum {
 
 struct zygote_worker {
     pid_t pid; /* 0: free place */
-    uint64_t number; /* 0: nobody has asked for it yet */
+    uint64_t number;
 };
 
 /* What it was started as. */
@@ -77,8 +73,6 @@ struct service {
     struct zygote_worker workers[WORKERS_MAX];
     /* Shared with the workers: a byte for each place, set by a worker that crashes for want of memory. */
     volatile uint8_t *refused_memory;
-    struct zygote_worker *ahead; /* the one that waits; NULL: none */
-    int ahead_socket; /* to it */
 };
 
 /* ---- the worker ---- */
@@ -131,73 +125,37 @@ static void on_fatal(void *ctx, int signal)
     (void)signal; /* any: what counts is why */
 }
 
-/* How a worker begins. */
-struct birth {
-    volatile uint8_t *refused_memory;
-    int link; /* of one that waits: a socket where a SPAWN will come */
-    int output; /* -1: of one that waits */
-    int broker; /* -1: none */
-};
-
-static void settle_fds(const struct birth *birth)
+static _Noreturn void become_worker(struct service *service, volatile uint8_t *refused_memory, const int *fds,
+                                    int broker)
 {
-    if (birth->output >= 0)
-    {
-        dup2(birth->output, STDOUT_FILENO);
-        dup2(birth->output, STDERR_FILENO);
-    }
-    dup2(birth->link, WORKER_FD_LINK);
-    /* The lower ones are taken: it is not in the way. */
-    if (birth->broker >= 0) dup2(birth->broker, WORKER_FD_BROKER);
+    dup2(fds[1], STDOUT_FILENO);
+    dup2(fds[1], STDERR_FILENO);
+    dup2(fds[0], WORKER_FD_LINK);
+    if (broker >= 0) dup2(broker, WORKER_FD_BROKER); /* the lower ones are taken: it is not in the way */
     /* Control socket, artifact and the state's file, too: it is mapped. */
-    sandbox_close_from(birth->broker >= 0 ? WORKER_FD_BROKER + 1 : WORKER_FD_BROKER);
-}
-
-static void wait_for_spawn(struct birth *birth)
-{
-    prctl(PR_SET_NAME, "stead-ahead"); /* for those who look at processes */
-    struct control_message spawn;
-    int fds[CONTROL_FDS_MAX];
-    if (control_receive(WORKER_FD_LINK, &spawn, fds) != CONTROL_MESSAGE || fds[1] < 0) _exit(0);
-    prctl(PR_SET_NAME, "stead-zygote"); /* as the others are called */
-    birth->link = fds[0];
-    birth->output = fds[1];
-    if (birth->broker >= 0) birth->broker = WORKER_FD_BROKER;
-    settle_fds(birth);
-}
-
-static void must(enum status status, const struct err *err)
-{
-    if (status == STATUS_OK) return;
-    fprintf(stderr, "worker: %s\n", err_text(err));
-    _exit(127);
-}
-
-static _Noreturn void become_worker(struct service *service, struct birth *birth)
-{
-    settle_fds(birth);
+    sandbox_close_from(broker >= 0 ? WORKER_FD_BROKER + 1 : WORKER_FD_BROKER);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 
     struct err err = ERR_INIT;
-    must(sandbox_enter_worker(&service->app.sandbox, service->pid, &err), &err);
+    if (sandbox_enter_worker(&service->app.sandbox, service->pid, &err) != STATUS_OK)
+    {
+        fprintf(stderr, "worker: %s\n", err_text(&err));
+        _exit(127);
+    }
     struct worker_self self = {
-        .app = &service->app, .memory_bytes = UINT64_MAX, .refused_memory = birth->refused_memory};
-    struct stead__worker_config config = {
+        .app = &service->app, .memory_bytes = UINT64_MAX, .refused_memory = refused_memory};
+    int status = stead__worker_run(&(struct stead__worker_config){
         .link_fd = WORKER_FD_LINK,
-        .broker_fd = birth->broker >= 0 ? WORKER_FD_BROKER : 0,
+        .broker_fd = broker >= 0 ? WORKER_FD_BROKER : 0,
         .snapshot = service->app.snapshot,
         .lookup = lookup,
         .lookup_inside = lookup_inside,
         .lookup_ctx = &self,
         .on_fatal = on_fatal,
         .fatal_ctx = &self,
-    };
-    struct worker *worker = stead__worker_make(&config);
-    if (birth->output < 0) wait_for_spawn(birth);
-    must(sandbox_filter_worker(&service->app.sandbox, &err), &err);
-    int status = stead__worker_run(worker);
+    });
     fflush(NULL);
     _exit(status); /* static destructors of user code belong to no invocation */
 }
@@ -227,68 +185,23 @@ static struct zygote_worker *free_place(struct service *service)
     return NULL;
 }
 
-static enum status fork_worker(struct service *service, int link, int output, struct zygote_worker **forked,
-                               struct err *err)
+static enum status fork_worker(struct service *service, uint64_t number, const int *fds, struct err *err)
 {
     struct zygote_worker *worker = free_place(service);
     if (!worker) return err_set(err, STATUS_NO_RESOURCES, "the app has %d workers already", (int)WORKERS_MAX);
-    struct birth birth = {.link = link, .output = output, .broker = -1};
-    if (service->app.broker >= 0) TRY(broker_open(service->app.broker, &birth.broker, err));
-    birth.refused_memory = &service->refused_memory[worker - service->workers];
-    *birth.refused_memory = 0;
+    int broker = -1;
+    if (service->app.broker >= 0) TRY(broker_open(service->app.broker, &broker, err));
+    volatile uint8_t *refused_memory = &service->refused_memory[worker - service->workers];
+    *refused_memory = 0;
     fflush(NULL); /* what is buffered must not come out twice */
     pid_t pid = fork();
-    if (pid == 0) become_worker(service, &birth);
+    if (pid == 0) become_worker(service, refused_memory, fds, broker);
     int failure = errno;
-    if (birth.broker >= 0) close(birth.broker);
+    if (broker >= 0) close(broker);
     if (pid < 0) return err_errno(err, STATUS_NO_RESOURCES, failure, "fork a worker");
-    *worker = (struct zygote_worker){.pid = pid};
-    *forked = worker;
-    return STATUS_OK;
-}
+    *worker = (struct zygote_worker){.pid = pid, .number = number};
 
-/* ---- the one ahead ---- */
-
-static void fork_ahead(struct service *service)
-{
-    int ends[2];
-    if (service->ahead || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return;
-    struct err err = ERR_INIT;
-    if (fork_worker(service, ends[1], -1, &service->ahead, &err) == STATUS_OK)
-        service->ahead_socket = ends[0];
-    else
-        close(ends[0]); /* whoever needs a worker will hear why there is none */
-    close(ends[1]);
-}
-
-/* It is nobody's any more: a worker from now on, or on its way out. */
-static struct zygote_worker *forget_ahead(struct service *service)
-{
-    struct zygote_worker *worker = service->ahead;
-    if (worker) close(service->ahead_socket);
-    service->ahead = NULL;
-    return worker;
-}
-
-/* False when none waits, or the one that did has died. */
-static bool use_ahead(struct service *service, const struct control_message *spawn, const int *fds,
-                      struct zygote_worker **worker)
-{
-    if (!service->ahead) return false;
-    bool sent = control_send(service->ahead_socket, spawn, fds, 2, NULL) == STATUS_OK;
-    *worker = forget_ahead(service);
-    return sent;
-}
-
-/* ---- requests ---- */
-
-static enum status spawn(struct service *service, const struct control_message *request, const int *fds,
-                         struct err *err)
-{
-    struct zygote_worker *worker;
-    if (!use_ahead(service, request, fds, &worker)) TRY(fork_worker(service, fds[0], fds[1], &worker, err));
-    uint64_t number = worker->number = request->number;
-    int pidfd = pidfd_open(worker->pid, 0); /* it is not reaped yet: this is the one that we forked */
+    int pidfd = pidfd_open(pid, 0); /* it is not reaped yet: this is the one that we forked */
     if (pidfd < 0) /* nobody could watch it; it ends by itself when the daemon closes its link */
         return err_errno(err, STATUS_NO_RESOURCES, errno, "watch a worker");
     tell(&(struct control_message){.kind = CONTROL_SPAWNED, .number = number}, &pidfd, 1);
@@ -307,9 +220,6 @@ static void reap(struct service *service)
         size_t i = 0;
         while (i < WORKERS_MAX && service->workers[i].pid != pid) i++;
         if (i == WORKERS_MAX) continue; /* a child that an initialiser of user code made */
-        if (service->ahead == &service->workers[i]) (void)forget_ahead(service);
-        service->workers[i].pid = 0;
-        if (service->workers[i].number == 0) continue;
         tell(
             &(struct control_message){
                 .kind = CONTROL_EXITED,
@@ -319,6 +229,7 @@ static void reap(struct service *service)
                 .out_of_memory = service->refused_memory[i] != 0,
             },
             NULL, 0);
+        service->workers[i].pid = 0;
     }
 }
 
@@ -328,14 +239,9 @@ static void serve_request(struct service *service)
     int fds[CONTROL_FDS_MAX];
     enum control_event event = control_receive(ZYGOTE_FD_CONTROL, &request, fds);
     if (event == CONTROL_NOTHING) return;
-    if (event == CONTROL_MESSAGE && request.kind == CONTROL_AHEAD)
-    {
-        fork_ahead(service);
-        return;
-    }
     if (event != CONTROL_MESSAGE || request.kind != CONTROL_SPAWN || fds[1] < 0) _exit(0);
     struct err err = ERR_INIT;
-    if (spawn(service, &request, fds, &err) != STATUS_OK)
+    if (fork_worker(service, request.number, fds, &err) != STATUS_OK)
         tell_failure(CONTROL_SPAWN_FAILED, request.number, &err);
     close(fds[0]);
     close(fds[1]);

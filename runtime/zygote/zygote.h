@@ -80,13 +80,10 @@ bool zygote_fits(const struct zygote_config *config);
 /* As zygote_start. After a failure the spare one is of no use any more: UNAVAILABLE, it has died. */
 MUST_CHECK enum status zygote_claim(struct zygote *spare, const struct zygote_config *config,
                                     const struct zygote_handler *handler, void *ctx, struct err *err);
-/* Asks for a worker; `number` is the owner's name for it and not in use. Both descriptors stay the caller's. After a
- * success exactly one of on_spawned and on_spawn_failed follows, unless on_gone comes. NO_RESOURCES. */
+/* Asks for a worker, which is forked when the code is loaded; `number` is the owner's name for it and not in use. Both
+ * descriptors stay the caller's. After a success exactly one of on_spawned and on_spawn_failed follows, unless on_gone comes. NO_RESOURCES. */
 MUST_CHECK enum status zygote_spawn(struct zygote *zygote, uint64_t number, int link_fd, int output_fd,
                                     struct err *err);
-/* Asks for a worker that is forked now and waits for the next zygote_spawn(), which is so much quicker. Nothing answers;
- * one that is there already, or cannot be made, changes nothing. */
-void zygote_fork_ahead(struct zygote *zygote);
 /* Kills it because it does not do what it should; on_gone follows with these words. */
 void zygote_condemn(struct zygote *zygote, const char *words);
 pid_t zygote_pid(const struct zygote *zygote);

@@ -185,7 +185,6 @@ static void handle(struct zygote *zygote, struct control_message *message, int *
         return;
     }
     case CONTROL_SPAWN:
-    case CONTROL_AHEAD:
         break;
     }
     fail(zygote, STATUS_FUNCTION_PROTOCOL, "the zygote sent a message out of turn");
@@ -370,20 +369,10 @@ enum status zygote_start(const struct zygote_config *config, const struct zygote
 
 enum status zygote_spawn(struct zygote *zygote, uint64_t number, int link_fd, int output_fd, struct err *err)
 {
-    CHECK(zygote->loaded);
     if (zygote->failed) return err_set(err, STATUS_UNAVAILABLE, "the zygote has gone");
     struct control_message message = {.kind = CONTROL_SPAWN, .number = number};
     int fds[] = {link_fd, output_fd};
     return control_send(zygote->control, &message, fds, 2, err);
-}
-
-void zygote_fork_ahead(struct zygote *zygote)
-{
-    CHECK(zygote->loaded);
-    if (zygote->failed) return;
-    struct control_message message = {.kind = CONTROL_AHEAD};
-    if (control_send(zygote->control, &message, NULL, 0, NULL) != STATUS_OK)
-        return; /* the next worker takes as long as others do, or on_gone comes */
 }
 
 void zygote_condemn(struct zygote *zygote, const char *words)

@@ -429,8 +429,8 @@ static void start(struct worker *worker, const struct stead__worker_config *conf
     catch_signals(worker);
     CHECK(atexit(send_finished) == 0);
     setvbuf(stdout, NULL, _IOLBF, 0); /* what handlers print appears line by line, as with a terminal */
-    (void)buf_reserve(&worker->in, READ_BYTES);
     wire_ready_encode(&worker->out, &(struct wire_ready){.version = WIRE_VERSION, .pid = (uint32_t)getpid()});
+    flush(worker);
 }
 
 static void finish(struct worker *worker)
@@ -445,16 +445,10 @@ static void finish(struct worker *worker)
     free(worker);
 }
 
-struct worker *stead__worker_make(const struct stead__worker_config *config)
+int stead__worker_run(const struct stead__worker_config *config)
 {
     struct worker *worker = mem_zalloc(sizeof *worker);
     start(worker, config);
-    return worker;
-}
-
-int stead__worker_run(struct worker *worker)
-{
-    flush(worker); /* READY */
     size_t need = 0;
     enum status status = STATUS_OK;
     while (receive(worker, need))

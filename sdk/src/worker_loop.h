@@ -30,11 +30,7 @@ struct stead__worker_config {
     void *fatal_ctx;
 };
 
-struct worker;
-
-/* All that can be done before there is a link: a process may wait with it done. Installs handlers for SIGPIPE and for fatal
- * signals, which send what is finished and then let the signal end the process. `config` stays the caller's. */
-struct worker *stead__worker_make(const struct stead__worker_config *config);
-/* Sends READY, then works until the daemon closes the link, and frees. Returns the process's exit status: 0 at the end of
- * the link, 1 when the daemon sent what is no frame (said on stderr). */
-int stead__worker_run(struct worker *worker);
+/* Sends READY, then works until the daemon closes the link. Returns the process's exit status: 0 at the
+ * end of the link, 1 when the daemon sent what is no frame (said on stderr). Installs handlers for
+ * SIGPIPE and for fatal signals, which send what is finished and then let the signal end the process. */
+int stead__worker_run(const struct stead__worker_config *config);

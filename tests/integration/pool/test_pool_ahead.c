@@ -1,4 +1,4 @@
-/* test_pool_ahead.c - the worker that is forked before it is needed: used, as confined as any, missed by nobody. */
+/* test_pool_ahead.c - the worker that is made before it is needed: used, as confined as any, missed by nobody. */
 // SPDX-License-Identifier: Apache-2.0
 #include <setjmp.h>
 #include <signal.h>
@@ -13,24 +13,26 @@
 #include "runtime/worker/deployment.h" // to see how many workers are left
 #include "tests/integration/pool/fx_pool.h"
 
-static bool is_called(pid_t pid, const char *name)
+/* Its process; 0: it has none. */
+static pid_t pid_of(const struct worker *worker)
 {
-    char path[64], comm[32] = "";
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    if (!worker || worker->pidfd < 0) return 0;
+    char path[64], line[64];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", worker->pidfd);
     FILE *file = fopen(path, "r");
-    if (!file) return false;
-    bool same = fgets(comm, sizeof comm, file) && strncmp(comm, name, strlen(name)) == 0;
+    if (!file) return 0;
+    int pid = 0;
+    while (pid == 0 && fgets(line, sizeof line, file))
+        (void)sscanf(line, "Pid: %d", &pid); /* not this line */
     fclose(file);
-    return same;
+    return pid > 0 ? pid : 0;
 }
 
-/* The process that waits; 0: none does. */
-static pid_t ahead_of(struct fx_pool *fx)
+/* The one that waits; 0: none does. */
+static pid_t ahead_of(const struct fx_pool *fx)
 {
-    struct fx_family family = fx_family(fx);
-    for (int i = 0; i < family.count; i++)
-        if (is_called(family.all[i], "stead-ahead")) return family.all[i];
-    return 0;
+    const struct worker *worker = fx->deployment->ahead;
+    return worker && worker->state == WORKER_IDLE ? pid_of(worker) : 0;
 }
 
 static bool one_waits(struct fx_pool *fx)
@@ -43,6 +45,16 @@ static bool no_worker(struct fx_pool *fx)
     struct pool_stats stats;
     pool_stats(fx->pool, &stats);
     return stats.workers == 0;
+}
+
+static bool none_is_there(struct fx_pool *fx)
+{
+    return fx->deployment->ahead == NULL;
+}
+
+static bool no_zygote(struct fx_pool *fx)
+{
+    return fx->deployment->zygote == NULL;
 }
 
 static void expect_ok(struct fx_pool *fx)
@@ -75,14 +87,14 @@ static void open_with_one_ahead(struct fx_pool *fx)
     pause_for_long(fx);
 }
 
-static void the_worker_after_a_pause_was_forked_before_it(void **state)
+static void the_worker_after_a_pause_was_made_before_it(void **state)
 {
     (void)state;
     struct fx_pool fx;
     open_with_one_ahead(&fx);
     pid_t waiting = ahead_of(&fx);
     expect_ok(&fx);
-    assert_true(is_called(waiting, "stead-zygote"));
+    assert_int_equal(pid_of(CONTAINER_OF(fx.deployment->workers.next, struct worker, link)), waiting);
     struct fx_family family = fx_family(&fx);
     assert_int_equal(family.all[family.count - 1], waiting); /* no other one was made */
     pause_for_long(&fx);
@@ -96,6 +108,60 @@ static void it_is_no_worker_until_it_is_needed(void **state)
     struct fx_pool fx;
     open_with_one_ahead(&fx);
     assert_true(no_worker(&fx));
+    fx_pool_close(&fx);
+}
+
+/* It is the first run of a process, whoever has made that. */
+static void its_first_run_is_a_cold_one(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_one_ahead(&fx);
+    struct fx_run run;
+    fx_do(&fx, &run, "ok", "");
+    assert_true(run.run.cold);
+    fx_do(&fx, &run, "ok", "");
+    assert_false(run.run.cold);
+    fx_pool_close(&fx);
+}
+
+static void it_ends_with_its_zygote(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_one_ahead(&fx);
+    uint32_t idle_ms = fx.deployment->idle_ms;
+    fx.deployment->idle_ms = fx.deployment->zygote_idle_since_ns = 0; /* for longer than any limit */
+    deployment_end_idle(fx.deployment);
+    fx_until(&fx, none_is_there);
+    fx_until(&fx, no_zygote);
+    fx.deployment->idle_ms = idle_ms;
+    expect_ok(&fx);
+    fx_pool_close(&fx);
+}
+
+static void a_deployment_closes_while_one_is_on_its_way(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open_spec(&fx, "faults", fx_faults, limit_memory);
+    expect_ok(&fx);
+    struct fx_run run;
+    fx_do(&fx, &run, "exits", ""); /* the next one is asked for in this moment */
+    assert_non_null(fx.deployment->ahead);
+    fx_pool_close(&fx);
+}
+
+static void when_memory_gets_short_it_goes(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_one_ahead(&fx);
+    struct machine_memory before = fx_memory;
+    fx_memory.available_bytes = fx_memory.total_bytes / 100;
+    fx_until(&fx, none_is_there);
+    fx_memory = before;
+    expect_ok(&fx);
     fx_pool_close(&fx);
 }
 
@@ -152,21 +218,13 @@ static void what_it_prints_is_its_functions(void **state)
     fx_pool_close(&fx);
 }
 
-static bool none_waits(struct fx_pool *fx)
-{
-    return ahead_of(fx) == 0;
-}
-
 static void one_that_has_died_hinders_nobody(void **state)
 {
     (void)state;
     struct fx_pool fx;
     open_with_one_ahead(&fx);
     assert_int_equal(kill(ahead_of(&fx), SIGKILL), 0);
-    expect_ok(&fx); /* perhaps before the zygote has seen it */
-    pause_for_long(&fx);
-    assert_int_equal(kill(ahead_of(&fx), SIGKILL), 0);
-    fx_until(&fx, none_waits);
+    fx_until(&fx, none_is_there);
     expect_ok(&fx);
     fx_pool_close(&fx);
 }
@@ -181,9 +239,9 @@ static void when_memory_is_short_none_is_made(void **state)
     fx_memory.available_bytes = fx_memory.total_bytes / 100;
     fx_until(&fx, no_worker); /* it goes for want of memory */
     struct fx_run run;
-    fx_do(&fx, &run, "exits", ""); /* the zygote hears of it after all that was asked of it before */
+    fx_do(&fx, &run, "exits", "");
     assert_int_equal(run.status, STATUS_FUNCTION_EXITED);
-    assert_int_equal(ahead_of(&fx), 0);
+    assert_true(none_is_there(&fx));
     fx_memory = before;
     fx_pool_close(&fx);
 }
@@ -191,8 +249,12 @@ static void when_memory_is_short_none_is_made(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_worker_after_a_pause_was_forked_before_it),
+        cmocka_unit_test(the_worker_after_a_pause_was_made_before_it),
         cmocka_unit_test(it_is_no_worker_until_it_is_needed),
+        cmocka_unit_test(its_first_run_is_a_cold_one),
+        cmocka_unit_test(it_ends_with_its_zygote),
+        cmocka_unit_test(a_deployment_closes_while_one_is_on_its_way),
+        cmocka_unit_test(when_memory_gets_short_it_goes),
         cmocka_unit_test(it_is_as_confined_as_any),
         cmocka_unit_test(its_end_is_told_as_that_of_any),
         cmocka_unit_test(what_it_prints_is_its_functions),

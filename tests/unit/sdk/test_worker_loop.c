@@ -238,7 +238,7 @@ static void start_worker(struct daemon_side *side)
                                               .lookup_inside = lookup_inside,
                                               .on_fatal = on_fatal,
                                               .fatal_ctx = &words[1]};
-        _exit(stead__worker_run(stead__worker_make(&config)));
+        _exit(stead__worker_run(&config));
     }
     close(pair[1]);
     close(words[1]);
