@@ -18,19 +18,25 @@ static uint64_t now_ns(void)
 
 /* ---- one checkpoint ---- */
 
-static void remember(struct store *store, const struct checkpoint *made, struct store_snapshot *pin)
+static void count_from_here(struct store *store)
 {
     struct checkpointer *checkpointer = &store->checkpointer;
     struct log_stats log;
     struct kv_stats kv;
     store->log->ops->stats(store->log, &log);
     store->kv->ops->stats(store->kv, &kv);
-    if (checkpointer->pin) pins_unhold(&store->pins, checkpointer->pin);
-    checkpointer->pin = pin;
-    checkpointer->last = *made;
     checkpointer->appended_bytes = log.appended_bytes;
     checkpointer->data_bytes = kv.data_bytes;
     checkpointer->at_ns = now_ns();
+}
+
+static void remember(struct store *store, const struct checkpoint *made, struct store_snapshot *pin)
+{
+    struct checkpointer *checkpointer = &store->checkpointer;
+    if (checkpointer->pin) pins_unhold(&store->pins, checkpointer->pin);
+    checkpointer->pin = pin;
+    checkpointer->last = *made;
+    count_from_here(store);
     pthread_mutex_lock(&store->lock);
     store->stats.checkpoints++;
     store->stats.checkpoint_seq = made->seq;
@@ -100,8 +106,29 @@ enum status checkpointer_open(struct store *store, const struct checkpoint *last
     store->checkpointer.fd = fd;
     store->checkpointer.last = *last;
     struct store_snapshot *pin = pins_hold_newest(&store->pins);
+    if (last->clean && last->seq == pin->seq)
+    {
+        store->checkpointer.untouched = true;
+        store->checkpointer.pin = pin;
+        count_from_here(store);
+        return STATUS_OK;
+    }
     enum status status = write_checkpoint(store, pin, false, err);
     if (status != STATUS_OK) pins_unhold(&store->pins, pin);
+    return status;
+}
+
+enum status checkpointer_touch(struct store *store, struct err *err)
+{
+    if (!store->checkpointer.untouched) return STATUS_OK;
+    pthread_mutex_lock(&store->checkpoint_lock);
+    struct store_snapshot *pin = pins_hold_newest(&store->pins);
+    enum status status = write_checkpoint(store, pin, false, err);
+    if (status == STATUS_OK)
+        store->checkpointer.untouched = false;
+    else
+        pins_unhold(&store->pins, pin);
+    pthread_mutex_unlock(&store->checkpoint_lock);
     return status;
 }
 
@@ -121,9 +148,10 @@ static void mark_untrusted(struct store *store)
 static void leave_clean_mark(struct store *store)
 {
     struct err err = ERR_INIT;
-    struct store_snapshot *pin = pins_hold_newest(&store->pins);
     enum status status = store_health(store, &err);
     bool well = status == STATUS_OK;
+    if (well && store->checkpointer.untouched) return; /* it is there from last time */
+    struct store_snapshot *pin = pins_hold_newest(&store->pins);
     if (well) status = store->kv->ops->sync(store->kv, &err);
     if (status == STATUS_OK) status = write_checkpoint(store, pin, true, &err);
     if (status == STATUS_OK) return;

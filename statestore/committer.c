@@ -114,6 +114,7 @@ static enum status take_back_record(struct store *store, struct err *err)
 static enum status write_batch(struct store *store, const struct batch *batch, struct err *err)
 {
     struct kv *kv = store->kv;
+    TRY(checkpointer_touch(store, err));
     TRY(kv->ops->begin(kv, err));
     enum status status = put_all(store, batch, err);
     if (status == STATUS_OK) status = append_record(store, batch, err);

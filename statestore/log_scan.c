@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "statestore/log_scan.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/mman.h>
@@ -18,6 +19,7 @@ struct scan {
 
 static enum status map_segment(struct scan *scan, struct log_segment *segment, struct err *err)
 {
+    if (scan->bytes.data && scan->segment == segment) return STATUS_OK;
     if (scan->bytes.data) munmap((void *)scan->bytes.data, scan->bytes.size);
     scan->bytes = SLICE_EMPTY;
     scan->segment = segment;
@@ -116,11 +118,26 @@ struct rest {
     uint64_t segment; /* highest number of a segment that is known to exist */
 };
 
+/* The first place from `offset` on where something may begin: records and marks begin with bytes that are not zero, and
+ * most of a segment was never written. */
+static uint64_t skip_zeros(const struct scan *scan, uint64_t offset)
+{
+    static_assert(RECORD_ALIGNMENT >= sizeof(uint64_t), "a whole word is looked at");
+    const uint8_t *bytes = scan->bytes.data;
+    uint64_t word = 0;
+    for (; offset + SEGMENT_END_BYTES <= scan->bytes.size; offset += RECORD_ALIGNMENT)
+    {
+        memcpy(&word, bytes + offset, sizeof word);
+        if (word) break;
+    }
+    return offset;
+}
+
 /* Looks through the mapped segment from `offset` on. True when there is any whole record. */
 static bool rest_of_segment(const struct scan *scan, uint64_t offset, struct rest *rest)
 {
     bool any = false;
-    while (offset + SEGMENT_END_BYTES <= scan->bytes.size)
+    while ((offset = skip_zeros(scan, offset)) + SEGMENT_END_BYTES <= scan->bytes.size)
     {
         struct log_record record;
         bool whole = decode_at(scan, offset, &record);

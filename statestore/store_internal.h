@@ -27,6 +27,8 @@ struct committer {
 struct checkpointer {
     int fd; /* -1: a store without a log has no checkpoints */
     struct checkpoint last; /* complete */
+    bool
+        untouched; /* it is of a clean stop, and nothing was written since; under checkpoint_lock, or by the committer */
     struct store_snapshot *pin; /* of it: its pages stay as they are until the next one is complete */
     /* When it was made, for the thread that decides about the next one. */
     _Atomic uint64_t appended_bytes; /* of the log */
@@ -88,6 +90,8 @@ void checkpointer_stop(struct store *store);
 /* Makes the checkpoint that every open begins with. */
 MUST_CHECK enum status checkpointer_open(struct store *store, const struct checkpoint *last, int fd,
                                          struct err *err);
+/* Comes before the first write to the data file, which must not look like one of a clean stop then. */
+MUST_CHECK enum status checkpointer_touch(struct store *store, struct err *err);
 void checkpointer_close(struct store *store);
 /* True when the thread should look: asked after each batch. Call with the lock held. */
 bool checkpointer_wanted(struct store *store);

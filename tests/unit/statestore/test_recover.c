@@ -91,6 +91,16 @@ static struct store_stats stats_of(struct fx_store *fx)
     return stats;
 }
 
+/* The number of the newest slot on disk, of a closed store. */
+static uint64_t slot_number(const struct fx_store *fx)
+{
+    struct checkpoint newest;
+    int fd;
+    assert_int_equal(checkpoint_file_open(fx->dir, &newest, &fd, NULL), STATUS_OK);
+    close(fd);
+    return newest.number;
+}
+
 static void test_a_process_that_died_loses_nothing(void **state)
 {
     struct fx_store fx;
@@ -120,6 +130,43 @@ static void test_a_machine_that_stopped_goes_back_to_the_checkpoint_and_replays(
     fx_store_open(&fx);
     assert_int_equal(store_durable_seq(fx.store), 21);
     assert_int_equal(stats_of(&fx).replayed, 0);
+    fx_store_fini(&fx);
+}
+
+/* Most of a store that is opened for one question is the same afterwards: then it costs no sync, either. */
+static void test_the_mark_of_a_clean_stop_holds_until_something_is_written(void **state)
+{
+    struct fx_store fx;
+    fx_store_init(&fx);
+    fx.config.boot_id = "before";
+    fx_store_open(&fx);
+    assert_int_equal(fx_put(&fx, "row", "0"), STATUS_OK);
+    fx_store_close(&fx);
+    uint64_t written = slot_number(&fx);
+    die_after(&fx, 0, false);
+    fx.config.boot_id = "after";
+    fx_store_open(&fx);
+    assert_int_equal(stats_of(&fx).checkpoints, 0);
+    assert_string_equal(fx_get_newest(&fx, "row"), "0");
+    fx_store_close(&fx);
+    assert_int_equal(slot_number(&fx), written);
+    fx_store_fini(&fx);
+}
+
+static void test_the_mark_of_a_clean_stop_is_gone_before_something_is_written(void **state)
+{
+    struct fx_store fx;
+    fx_store_init(&fx);
+    fx.config.boot_id = "before";
+    fx_store_open(&fx);
+    assert_int_equal(fx_put(&fx, "row", "0"), STATUS_OK);
+    fx_store_close(&fx);
+    die_after(&fx, 5, false);
+    fx.config.boot_id = "after";
+    fx_store_open(&fx);
+    assert_int_equal(store_durable_seq(fx.store), 6);
+    assert_int_equal(stats_of(&fx).replayed, 5);
+    assert_string_equal(fx_get_newest(&fx, "row"), "5");
     fx_store_fini(&fx);
 }
 
@@ -531,6 +578,8 @@ int main(void)
         cmocka_unit_test(test_the_kind_of_stop_decides_what_is_done),
         cmocka_unit_test(test_a_process_that_died_loses_nothing),
         cmocka_unit_test(test_a_machine_that_stopped_goes_back_to_the_checkpoint_and_replays),
+        cmocka_unit_test(test_the_mark_of_a_clean_stop_holds_until_something_is_written),
+        cmocka_unit_test(test_the_mark_of_a_clean_stop_is_gone_before_something_is_written),
         cmocka_unit_test(test_a_store_that_was_being_made_is_made_anew),
         cmocka_unit_test(test_both_checkpoint_slots_damaged_is_refused),
         cmocka_unit_test(test_a_checkpoint_slot_that_went_bad_later_is_noticed_by_the_log),
