@@ -94,12 +94,12 @@ MUST_CHECK enum status sandbox_enter_worker(const struct sandbox_config *config,
  * their own limits. In all, as memory_bytes is. */
 void sandbox_limit_memory(uint64_t data_bytes);
 /* What this process has mapped now: limits for user code are counted on top of it. Zeros when the system does not tell. The
- * descriptor is opened before the sandbox is entered, where nothing can be opened; -1 is taken, too. */
+ * descriptor is of the process that opens it, before it enters the sandbox, where nothing can be opened; -1 is taken, too. */
 struct sandbox_usage {
     uint64_t data_bytes;
     uint64_t address_bytes;
 };
-int sandbox_usage_open(void);
+int sandbox_usage_open(const struct sandbox_place *place);
 void sandbox_usage_read(int fd, struct sandbox_usage *usage);
 /* Ends this process's claim to more data than that, for ever: it and what it forks. */
 MUST_CHECK enum status sandbox_cap_memory(uint64_t data_bytes, struct err *err);

@@ -73,6 +73,14 @@ static enum status no_new_privileges(struct err *err)
     return err_errno(err, STATUS_UNSUPPORTED, errno, "give up new privileges");
 }
 
+/* Defends the neighbours' share of the processors: the kernel divides time between sessions before it divides it between
+ * the processes of each (sched_autogroup), so an app gets no more by having more workers. */
+static enum status own_session(struct err *err)
+{
+    if (setsid() >= 0 || errno == EPERM) return STATUS_OK; /* EPERM: it leads one already */
+    return err_errno(err, STATUS_INTERNAL, errno, "begin a session");
+}
+
 /* ---- whom it sees ---- */
 
 /* The outer process ends as the inner one did, so that the daemon learns what happened. */
@@ -126,7 +134,8 @@ static enum status split(struct sandbox_place *place, struct err *err)
     }
     close(alive[1]);
     place->parent = 0; /* outside of the namespace nobody has a number */
-    return hold_on_to(alive[0], err);
+    TRY(hold_on_to(alive[0], err));
+    return own_session(err);
 }
 
 /* ---- what is there for it ---- */
@@ -242,14 +251,6 @@ enum status sandbox_build_root(const struct sandbox_config *config, struct sandb
 
 /* ---- how much it may use ---- */
 
-/* Defends the neighbours' share of the processors: the kernel divides time between sessions before it divides it between
- * the processes of each (sched_autogroup), so an app gets no more by having more workers. */
-static enum status own_session(struct err *err)
-{
-    if (setsid() >= 0 || errno == EPERM) return STATUS_OK; /* EPERM: it leads one already */
-    return err_errno(err, STATUS_INTERNAL, errno, "begin a session");
-}
-
 static enum status limit(int resource, uint64_t soft, uint64_t hard, const char *name, struct err *err)
 {
     struct rlimit now;
@@ -294,9 +295,9 @@ void sandbox_limit_memory(uint64_t data_bytes)
     (void)setrlimit(RLIMIT_DATA, &now);
 }
 
-int sandbox_usage_open(void)
+int sandbox_usage_open(const struct sandbox_place *place)
 {
-    return open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    return openat(place->proc, place->proc >= 0 ? "self/statm" : "/proc/self/statm", O_RDONLY | O_CLOEXEC);
 }
 
 void sandbox_usage_read(int fd, struct sandbox_usage *usage)
@@ -431,7 +432,7 @@ static enum status check_mounts(const struct sandbox_config *config, struct err 
 enum status sandbox_enter_zygote(const struct sandbox_config *config, struct sandbox_place *place,
                                  struct err *err)
 {
-    TRY(own_session(err));
+    if (!place->inside) TRY(own_session(err)); /* else it, or the process that it was forked from, has one */
     if (config->profile == SANDBOX_NONE) return die_with(place->parent, err);
     if (place->proc >= 0) close(place->proc);
     if (place->root >= 0) TRY(root_seal(place->root, err));

@@ -265,7 +265,7 @@ static enum status make_zygote(struct pool_deployment *deployment, const struct 
     return zygote_start(config, &zygote_handler, deployment, &deployment->zygote, err);
 }
 
-static enum status start_zygote(struct pool_deployment *deployment, struct err *err)
+static enum status start_zygote(struct pool_deployment *deployment, bool worker_follows, struct err *err)
 {
     size_t count = deployment->function_count;
     const char **names = mem_alloc((count + 1) * sizeof *names);
@@ -292,6 +292,7 @@ static enum status start_zygote(struct pool_deployment *deployment, struct err *
         .env_count = deployment->env_count,
         .sandbox = deployment->sandbox,
         .load_timeout_ms = deployment->pool->config.start_timeout_ms,
+        .worker_follows = worker_follows,
     };
     enum status status = make_zygote(deployment, &config, err);
     free(names);
@@ -336,6 +337,8 @@ static void start_workers(struct pool_deployment *deployment, uint32_t count)
         if (status != STATUS_OK)
         {
             start_failed(deployment, &err);
+            if (!deployment->zygote_loaded)
+                zygote_condemn(deployment->zygote, err_text(&err)); /* it was promised one */
             return;
         }
         list_push_back(&deployment->workers, &worker->link);
@@ -397,7 +400,7 @@ static void start_missing(struct pool_deployment *deployment)
     if (!deployment->zygote && (starts || probed))
     {
         struct err err = ERR_INIT;
-        enum status status = start_zygote(deployment, &err);
+        enum status status = start_zygote(deployment, starts && has_place(deployment), &err);
         if (status != STATUS_OK)
         {
             answer_probes(deployment, status, &err);
@@ -440,6 +443,7 @@ static void on_loaded(void *ctx)
 {
     struct pool_deployment *deployment = ctx;
     deployment->zygote_loaded = true;
+    deployment->zygote_proved = deployment->serving > 0;
     deployment->zygote_idle_since_ns = now_ns(deployment);
     deployment->group = groups_enter(&deployment->pool->groups, deployment);
     if (!loop_timer_started(&deployment->pool->tick))
@@ -508,7 +512,7 @@ void deployment_on_worker_ready(struct pool_deployment *deployment, struct worke
     deployment->starting--;
     deployment->serving++;
     deployment->failures = 0;
-    deployment->zygote_proved = true;
+    deployment->zygote_proved = deployment->zygote_loaded; /* the first one may be earlier than it */
     spare_want(&deployment->pool->spare); /* this may have used it */
     deployment_touch(deployment);
 }

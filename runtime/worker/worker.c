@@ -489,6 +489,7 @@ void worker_on_zygote_gone(struct worker *worker, bool out_of_memory)
     }
     /* The kernel kills it; we do, too, in case that it changed whom it dies with. Its pidfd will tell. */
     worker->orphan = true;
+    expect_death(worker);
     pidfd_send_signal(worker->pidfd, SIGKILL, NULL, 0);
 }
 

@@ -154,7 +154,7 @@ struct setup_head {
     uint32_t env_count;
     uint32_t mount_count;
     uint32_t allow_count;
-    uint32_t reserved;
+    uint32_t worker_follows;
 };
 
 static void append_text(struct buf *packet, const char *text)
@@ -174,6 +174,7 @@ enum status control_setup_encode(struct buf *packet, const struct control_setup 
         .env_count = (uint32_t)setup->env_count,
         .mount_count = (uint32_t)setup->sandbox.mount_count,
         .allow_count = (uint32_t)setup->sandbox.allow_count,
+        .worker_follows = setup->worker_follows,
     };
     buf_append(packet, slice_make(&head, sizeof head));
     for (size_t i = 0; i < setup->function_count; i++)
@@ -225,6 +226,7 @@ enum status control_setup_decode(struct slice packet, struct control_setup *setu
 
     struct control_setup read = {
         .daemon = head.daemon,
+        .worker_follows = head.worker_follows != 0,
         .sandbox = {.profile = head.profile, .uid = head.uid, .gid = head.gid},
         .functions = mem_zalloc((head.function_count + 1) * sizeof *read.functions),
         .function_count = head.function_count,

@@ -14,7 +14,7 @@
 #include "runtime/sandbox/sandbox.h"
 
 enum {
-    CONTROL_VERSION = 5,
+    CONTROL_VERSION = 6,
     CONTROL_FDS_MAX = 2,
     CONTROL_TEXT_MAX = ERR_TEXT_MAX,
     CONTROL_SETUP_MAX = 160 * 1024, /* a packet must fit the default send buffer of a unix socket (208 KiB) */
@@ -79,6 +79,7 @@ struct control_function {
 /* Pointers are borrowed: from the owner before encoding, from the packet after decoding. */
 struct control_setup {
     pid_t daemon;
+    bool worker_follows; /* a SPAWN is right behind: somebody waits */
     struct sandbox_config sandbox;
     const char *app; /* for `ps` */
     const char *artifact; /* name for messages */

@@ -43,6 +43,7 @@ struct zygote_config {
     size_t env_count;
     struct sandbox_config sandbox;
     uint32_t load_timeout_ms; /* static initialisers included */
+    bool worker_follows; /* zygote_spawn() comes at once: a spare one has the process for it */
 };
 
 /* How a worker ended. */

@@ -241,6 +241,7 @@ static enum status encode_setup(const struct zygote_config *config, struct buf *
 {
     struct control_setup setup = {
         .daemon = getpid(),
+        .worker_follows = config->worker_follows,
         .sandbox = config->sandbox,
         .app = config->app,
         .artifact = config->artifact_name,

@@ -217,9 +217,28 @@ static void collect(pid_t pid, struct fx_family *family)
     fclose(file);
 }
 
-struct fx_family fx_family(struct fx_pool *fx)
+struct fx_family fx_family_of(pid_t first)
 {
     struct fx_family family = {.count = 0};
-    collect(fx_zygote(fx), &family);
+    collect(first, &family);
     return family;
+}
+
+struct fx_family fx_family(struct fx_pool *fx)
+{
+    return fx_family_of(fx_zygote(fx));
+}
+
+pid_t fx_pid_of(const struct worker *worker)
+{
+    if (!worker || worker->pidfd < 0) return 0;
+    char path[64], line[64];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", worker->pidfd);
+    FILE *file = fopen(path, "r");
+    if (!file) return 0;
+    int pid = 0;
+    while (pid == 0 && fgets(line, sizeof line, file))
+        (void)sscanf(line, "Pid: %d", &pid); /* not this line */
+    fclose(file);
+    return pid > 0 ? pid : 0;
 }

@@ -73,6 +73,9 @@ struct fx_family {
     int count;
 };
 struct fx_family fx_family(struct fx_pool *fx);
+struct fx_family fx_family_of(pid_t first);
+/* Of a worker of this pool; 0: it has none. */
+pid_t fx_pid_of(const struct worker *worker);
 /* The text of the run has this part. */
 void fx_expect_text(const struct fx_run *run, const char *part);
 /* The outcome of the trial load; words into `text`. */

@@ -3,36 +3,21 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 // cmocka wants the ones above before it.
 #include <cmocka.h>
 
 #include "runtime/base/bounds.h"
+#include "runtime/worker/ahead.h"
 #include "runtime/worker/deployment.h" // to see how many workers are left
 #include "tests/integration/pool/fx_pool.h"
-
-/* Its process; 0: it has none. */
-static pid_t pid_of(const struct worker *worker)
-{
-    if (!worker || worker->pidfd < 0) return 0;
-    char path[64], line[64];
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", worker->pidfd);
-    FILE *file = fopen(path, "r");
-    if (!file) return 0;
-    int pid = 0;
-    while (pid == 0 && fgets(line, sizeof line, file))
-        (void)sscanf(line, "Pid: %d", &pid); /* not this line */
-    fclose(file);
-    return pid > 0 ? pid : 0;
-}
 
 /* The one that waits; 0: none does. */
 static pid_t ahead_of(const struct fx_pool *fx)
 {
     const struct worker *worker = fx->deployment->ahead;
-    return worker && worker->state == WORKER_IDLE ? pid_of(worker) : 0;
+    return worker && worker->state == WORKER_IDLE ? fx_pid_of(worker) : 0;
 }
 
 static bool one_waits(struct fx_pool *fx)
@@ -94,7 +79,7 @@ static void the_worker_after_a_pause_was_made_before_it(void **state)
     open_with_one_ahead(&fx);
     pid_t waiting = ahead_of(&fx);
     expect_ok(&fx);
-    assert_int_equal(pid_of(CONTAINER_OF(fx.deployment->workers.next, struct worker, link)), waiting);
+    assert_int_equal(fx_pid_of(CONTAINER_OF(fx.deployment->workers.next, struct worker, link)), waiting);
     struct fx_family family = fx_family(&fx);
     assert_int_equal(family.all[family.count - 1], waiting); /* no other one was made */
     pause_for_long(&fx);
@@ -136,6 +121,21 @@ static void it_ends_with_its_zygote(void **state)
     fx_until(&fx, none_is_there);
     fx_until(&fx, no_zygote);
     fx.deployment->idle_ms = idle_ms;
+    expect_ok(&fx);
+    fx_pool_close(&fx);
+}
+
+static void a_run_that_comes_when_both_go_gets_new_ones(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_one_ahead(&fx);
+    uint32_t idle_ms = fx.deployment->idle_ms;
+    fx.deployment->idle_ms = fx.deployment->zygote_idle_since_ns = 0;
+    deployment_end_idle(fx.deployment);
+    fx.deployment->idle_ms = idle_ms;
+    assert_non_null(fx.deployment->ahead); /* killed, and not known to be dead */
+    assert_null(ahead_take(fx.deployment));
     expect_ok(&fx);
     fx_pool_close(&fx);
 }
@@ -253,6 +253,7 @@ int main(void)
         cmocka_unit_test(it_is_no_worker_until_it_is_needed),
         cmocka_unit_test(its_first_run_is_a_cold_one),
         cmocka_unit_test(it_ends_with_its_zygote),
+        cmocka_unit_test(a_run_that_comes_when_both_go_gets_new_ones),
         cmocka_unit_test(a_deployment_closes_while_one_is_on_its_way),
         cmocka_unit_test(when_memory_gets_short_it_goes),
         cmocka_unit_test(it_is_as_confined_as_any),

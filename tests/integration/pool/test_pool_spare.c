@@ -1,6 +1,7 @@
 /* test_pool_spare.c - the zygote that is kept ready: it is used, replaced, and missed by nobody when it is gone. */
 // SPDX-License-Identifier: Apache-2.0
 #include <setjmp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -151,6 +152,133 @@ static void when_memory_is_short_there_is_none(void **state)
     fx_pool_close(&fx);
 }
 
+/* ---- the first worker ---- */
+
+/* Of the spare one: the outer process, the inner one, and the worker that waits. */
+static pid_t first_of(const struct fx_pool *fx)
+{
+    struct fx_family family = fx_family_of(spare_of(fx));
+    return family.count == 3 ? family.all[2] : 0;
+}
+
+static bool no_worker_is_there(struct fx_pool *fx)
+{
+    return fx_family(fx).count == 2;
+}
+
+static bool zygote_has_loaded(struct fx_pool *fx)
+{
+    return fx->deployment->zygote_loaded;
+}
+
+static void open_with_first(struct fx_pool *fx, const char *object, const char *const *functions)
+{
+    open_with_spare(fx, object, functions, NULL);
+    /* No event tells of it. */
+    uint64_t end_ns = clock_monotonic_ns(clock_real()) + 10 * NS_PER_S;
+    while (!first_of(fx) && clock_monotonic_ns(clock_real()) < end_ns) sched_yield();
+    assert_int_not_equal(first_of(fx), 0);
+}
+
+static void who_is_waited_for_is_the_one_that_waited(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_first(&fx, "faults", fx_faults);
+    pid_t first = first_of(&fx);
+    expect_ok(&fx);
+    assert_int_equal(fx_pid_of(CONTAINER_OF(fx.deployment->workers.next, struct worker, link)), first);
+    fx_until(&fx, zygote_has_loaded);
+    fx_pool_close(&fx);
+}
+
+static void the_first_worker_is_as_confined_as_any(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_first(&fx, "faults", fx_faults);
+    struct fx_run run;
+    fx_do(&fx, &run, "escapes", "");
+    assert_int_equal(run.status, STATUS_OK);
+    assert_string_equal(run.text, "");
+    fx_pool_close(&fx);
+}
+
+static void the_end_of_the_first_worker_is_told_as_that_of_any(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_first(&fx, "faults", fx_faults);
+    struct fx_run run;
+    fx_do(&fx, &run, "exits", "");
+    if (run.status != STATUS_FUNCTION_EXITED) fail_msg("%s: %s", status_code(run.status), run.text);
+    fx_until(&fx, zygote_has_loaded);
+    expect_ok(&fx); /* one that was forked */
+    fx_pool_close(&fx);
+}
+
+static void others_are_forked_when_the_zygote_has_loaded(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_first(&fx, "faults", fx_faults);
+    struct fx_run runs[2];
+    for (int i = 0; i < 2; i++)
+    {
+        fx_run_init(&runs[i], "naps", "");
+        fx_submit(&fx, &runs[i]);
+    }
+    for (int i = 0; i < 2; i++)
+    {
+        fx_wait(&fx, &runs[i]);
+        assert_int_equal(runs[i].status, STATUS_OK);
+    }
+    assert_int_equal(fx.deployment->serving, 2);
+    fx_pool_close(&fx);
+}
+
+static void a_first_worker_that_has_died_is_missed_by_nobody(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_first(&fx, "faults", fx_faults);
+    assert_int_equal(kill(first_of(&fx), SIGKILL), 0);
+    expect_ok(&fx);
+    fx_pool_close(&fx);
+}
+
+static void a_deployment_that_is_only_tried_has_no_worker(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_first(&fx, "faults", fx_faults);
+    char text[1024];
+    assert_int_equal(fx_probe(&fx, text), STATUS_OK);
+    fx_until(&fx, no_worker_is_there);
+    fx_pool_close(&fx);
+}
+
+/* It fails in the first worker, too, and it is the zygote that tells it. */
+static void an_initialiser_that_fails_is_told_the_same_way(void **state)
+{
+    (void)state;
+    static const char *const only_ok[] = {"ok", NULL};
+    static const struct {
+        const char *object, *words;
+    } table[] = {{"init_crashes", FX_SANITIZED ? "while a static" : "SIGSEGV"}, {"init_exits", "exit code"}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+    {
+        struct fx_pool fx;
+        open_with_first(&fx, table[i].object, only_ok);
+        struct fx_run run;
+        fx_do(&fx, &run, "ok", "");
+        if (run.status != STATUS_FUNCTION_START_FAILED) fail_msg("%s: %s", status_code(run.status), run.text);
+        fx_expect_text(&run, table[i].words);
+        fx_expect_text(&run, "initialiser");
+        fx_pool_close(&fx);
+    }
+}
+
 static void a_pool_without_one_makes_none(void **state)
 {
     (void)state;
@@ -172,6 +300,13 @@ int main(void)
         cmocka_unit_test(an_app_that_it_does_not_fit_leaves_it_alone),
         cmocka_unit_test(when_memory_is_short_there_is_none),
         cmocka_unit_test(a_pool_without_one_makes_none),
+        cmocka_unit_test(who_is_waited_for_is_the_one_that_waited),
+        cmocka_unit_test(the_first_worker_is_as_confined_as_any),
+        cmocka_unit_test(the_end_of_the_first_worker_is_told_as_that_of_any),
+        cmocka_unit_test(others_are_forked_when_the_zygote_has_loaded),
+        cmocka_unit_test(a_first_worker_that_has_died_is_missed_by_nobody),
+        cmocka_unit_test(a_deployment_that_is_only_tried_has_no_worker),
+        cmocka_unit_test(an_initialiser_that_fails_is_told_the_same_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
