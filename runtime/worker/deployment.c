@@ -347,7 +347,7 @@ static void start_workers(struct pool_deployment *deployment, uint32_t count)
         deployment->stats.workers_started++;
         pool->stats.workers++;
         deployment->shared->workers++;
-        if (!loop_timer_started(&pool->tick)) loop_timer_start(pool->config.loop, &pool->tick, 1000, 1000);
+        pool_watch_idle(pool);
     }
 }
 
@@ -446,8 +446,7 @@ static void on_loaded(void *ctx)
     deployment->zygote_proved = deployment->serving > 0;
     deployment->zygote_idle_since_ns = now_ns(deployment);
     deployment->group = groups_enter(&deployment->pool->groups, deployment);
-    if (!loop_timer_started(&deployment->pool->tick))
-        loop_timer_start(deployment->pool->config.loop, &deployment->pool->tick, 1000, 1000);
+    pool_watch_idle(deployment->pool);
     answer_probes(deployment, STATUS_OK, NULL);
     deployment_touch(deployment);
 }
@@ -700,24 +699,28 @@ static bool finish_close(struct pool_deployment *deployment)
     return true;
 }
 
-void deployment_end_idle(struct pool_deployment *deployment)
+void deployment_end_idle(struct pool_deployment *deployment, uint32_t *ends)
 {
     uint64_t now = now_ns(deployment);
     uint32_t idle_max_ms = policy_idle_max_ms(deployment->idle_ms, deployment->pool->pressure);
-    for (struct list *link = deployment->workers.prev, *before; link != &deployment->workers; link = before)
+    for (struct list *link = deployment->workers.prev, *before; *ends && link != &deployment->workers;
+         link = before)
     {
         before = link->prev;
         struct worker *worker = worker_of(link);
         if (worker->state != WORKER_IDLE || !list_empty(&worker->chains)) continue;
         uint64_t idle_ms = (now - worker->idle_since_ns) / NS_PER_MS;
-        if (policy_idle_over(deployment->serving, deployment->workers_min, idle_ms, idle_max_ms))
-            worker_kill(worker, STATUS_CANCELED, "it was idle");
+        if (!policy_idle_over(deployment->serving, deployment->workers_min, idle_ms, idle_max_ms)) continue;
+        worker_kill(worker, STATUS_CANCELED, "it was idle");
+        --*ends;
     }
     if (deployment->pool->pressure != PRESSURE_NONE) ahead_drop(deployment, "memory is short");
     bool unused = deployment->zygote_loaded && list_empty(&deployment->workers) && deployment->queued == 0;
     uint64_t unused_ms = (now - deployment->zygote_idle_since_ns) / NS_PER_MS;
-    if (unused && policy_idle_over(1, deployment->workers_min, unused_ms / ZYGOTE_IDLE_FACTOR, idle_max_ms))
+    if (*ends && unused &&
+        policy_idle_over(1, deployment->workers_min, unused_ms / ZYGOTE_IDLE_FACTOR, idle_max_ms))
     {
+        --*ends;
         if (deployment->ahead) worker_on_zygote_gone(deployment->ahead, false);
         deployment->zygote_loaded = false;
         deployment->zygote_gone = true;

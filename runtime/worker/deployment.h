@@ -11,6 +11,10 @@
 /* So many times workers_max may exist beside it, while their runs wait for answers. */
 enum { WAITING_FACTOR = 3 };
 
+struct pool;
+/* There are processes now, which will be idle some time. */
+void pool_watch_idle(struct pool *pool);
+
 /* What the deployments of one app share. */
 struct pool_app {
     uint32_t deployments;
@@ -24,6 +28,7 @@ struct pool {
     struct list dirty; /* deployments with something to do in the next dispatch */
     struct list answering; /* workers that were given answers in this turn */
     struct loop_timer tick; /* ends what is idle; runs while there are processes */
+    bool ends_pause; /* the last tick left some to the next one, which comes soon */
     uint64_t worker_numbers; /* the last one given */
     uint32_t processors;
     enum policy_pressure pressure; /* at the last tick */
@@ -94,8 +99,8 @@ void deployment_dispatch(struct pool_deployment *deployment);
 void deployment_touch(struct pool_deployment *deployment);
 /* See pool_deployment_probe. */
 void deployment_probe(struct pool_deployment *deployment, pool_on_probed_fn done, void *ctx);
-/* Ends workers, and the zygote, that have been idle for long enough. */
-void deployment_end_idle(struct pool_deployment *deployment);
+/* Ends workers, and the zygote, that have been idle for long enough: so many, and *ends is what is left then. */
+void deployment_end_idle(struct pool_deployment *deployment, uint32_t *ends);
 /* Kills all its workers; their runs end with DRAINING, as do those that wait. */
 void deployment_stop(struct pool_deployment *deployment);
 /* Puts a run that waits, or is new, onto the list of the failed. */

@@ -11,7 +11,14 @@
 #include "runtime/base/check.h"
 #include "runtime/worker/deployment.h"
 
-enum { START_TIMEOUT_MS = 10000, IDLE_MS = 60000 };
+enum {
+    START_TIMEOUT_MS = 10000,
+    IDLE_MS = 60000,
+    TICK_MS = 1000,
+    /* The end of a process costs the machine some milliseconds: not all that are idle at once, for who comes meanwhile. */
+    ENDS_AT_ONCE = 2,
+    ENDS_PAUSE_MS = 25,
+};
 
 static struct pool_deployment *deployment_of(struct list *link)
 {
@@ -70,14 +77,22 @@ static void on_tick(struct loop_timer *timer, void *ctx)
 {
     (void)timer; /* one of its kind */
     struct pool *pool = ctx;
-    look_at_memory(pool);
+    if (!pool->ends_pause) look_at_memory(pool);
+    uint32_t ends = pool->pressure == PRESSURE_NONE ? ENDS_AT_ONCE : UINT32_MAX;
     bool processes = false;
     LIST_FOREACH(link, &pool->deployments)
     {
-        deployment_end_idle(deployment_of(link));
+        deployment_end_idle(deployment_of(link), &ends);
         processes |= deployment_of(link)->zygote != NULL;
     }
-    if (!processes) loop_timer_stop(&pool->tick);
+    pool->ends_pause = ends == 0;
+    if (processes)
+        loop_timer_start(pool->config.loop, &pool->tick, pool->ends_pause ? ENDS_PAUSE_MS : TICK_MS, 0);
+}
+
+void pool_watch_idle(struct pool *pool)
+{
+    if (!loop_timer_started(&pool->tick)) loop_timer_start(pool->config.loop, &pool->tick, TICK_MS, 0);
 }
 
 enum status pool_create(struct pool **out, const struct pool_config *config, struct err *err)

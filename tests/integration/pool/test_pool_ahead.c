@@ -54,7 +54,7 @@ static void pause_for_long(struct fx_pool *fx)
 {
     uint32_t idle_ms = fx->deployment->idle_ms;
     fx->deployment->idle_ms = 0;
-    deployment_end_idle(fx->deployment);
+    deployment_end_idle(fx->deployment, &(uint32_t){UINT32_MAX});
     fx->deployment->idle_ms = idle_ms;
     fx_until(fx, one_waits);
 }
@@ -117,7 +117,7 @@ static void it_ends_with_its_zygote(void **state)
     open_with_one_ahead(&fx);
     uint32_t idle_ms = fx.deployment->idle_ms;
     fx.deployment->idle_ms = fx.deployment->zygote_idle_since_ns = 0; /* for longer than any limit */
-    deployment_end_idle(fx.deployment);
+    deployment_end_idle(fx.deployment, &(uint32_t){UINT32_MAX});
     fx_until(&fx, none_is_there);
     fx_until(&fx, no_zygote);
     fx.deployment->idle_ms = idle_ms;
@@ -132,7 +132,7 @@ static void a_run_that_comes_when_both_go_gets_new_ones(void **state)
     open_with_one_ahead(&fx);
     uint32_t idle_ms = fx.deployment->idle_ms;
     fx.deployment->idle_ms = fx.deployment->zygote_idle_since_ns = 0;
-    deployment_end_idle(fx.deployment);
+    deployment_end_idle(fx.deployment, &(uint32_t){UINT32_MAX});
     fx.deployment->idle_ms = idle_ms;
     assert_non_null(fx.deployment->ahead); /* killed, and not known to be dead */
     assert_null(ahead_take(fx.deployment));
