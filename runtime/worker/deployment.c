@@ -11,6 +11,7 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/check.h"
 #include "runtime/base/fair_share.h"
+#include "runtime/base/log.h"
 #include "runtime/worker/ahead.h"
 
 enum {
@@ -51,15 +52,21 @@ static struct worker *worker_of(struct list *link)
 
 /* ---- runs that end ---- */
 
+/* Not its end by the pool, for want of work or at a stop. */
+static bool is_fault(enum status status)
+{
+    return status == STATUS_FUNCTION_CRASHED || status == STATUS_FUNCTION_EXITED ||
+           status == STATUS_FUNCTION_OUT_OF_MEMORY || status == STATUS_FUNCTION_PROTOCOL ||
+           status == STATUS_FUNCTION_TIMEOUT;
+}
+
 static void answer(struct pool_deployment *deployment, struct pool_run *run, enum status status,
                    const struct wire_result *result, const struct err *err)
 {
     deployment->stats.runs++;
     if (status != STATUS_OK) deployment->stats.failures++;
-    if (status == STATUS_FUNCTION_TIMEOUT) deployment->stats.timeouts++;
-    if (status == STATUS_FUNCTION_CRASHED || status == STATUS_FUNCTION_EXITED ||
-        status == STATUS_FUNCTION_OUT_OF_MEMORY || status == STATUS_FUNCTION_PROTOCOL)
-        deployment->stats.crashes++;
+    if (is_fault(status))
+        *(status == STATUS_FUNCTION_TIMEOUT ? &deployment->stats.timeouts : &deployment->stats.crashes) += 1;
     if (run->chain) run->chain->runs--;
     struct err plain = ERR_INIT;
     if (status != STATUS_OK && !err)
@@ -387,6 +394,22 @@ static uint32_t missing_workers(const struct pool_deployment *deployment)
     return policy_starts(&view);
 }
 
+/* Making a worker takes milliseconds of a processor, and so does its end: an app that uses them up as fast as they can be
+ * made would have more of the machine than its share, and what it pays with is everybody's. */
+static bool rests(struct pool_deployment *deployment)
+{
+    uint64_t now = now_ns(deployment);
+    if (deployment->deaths.paid_ns <= now) deployment->deaths_said = false;
+    if (policy_deaths_rest_until_ns(&deployment->deaths) <= now) return false;
+    if (!deployment->deaths_said)
+        log_warn(
+            "pool.deaths",
+            "app=%s more than %d of its workers have ended by its own fault: now one in %d ms is replaced",
+            deployment->app, (int)POLICY_DEATHS_AT_ONCE, (int)POLICY_DEATH_MS);
+    deployment->deaths_said = true;
+    return true;
+}
+
 static void start_missing(struct pool_deployment *deployment)
 {
     if (deployment->pool->stopping) return;
@@ -395,7 +418,7 @@ static void start_missing(struct pool_deployment *deployment)
         fail_all(deployment, &deployment->queue, STATUS_FUNCTION_START_FAILED);
     bool probed = !list_empty(&deployment->probes);
     uint32_t missing = missing_workers(deployment);
-    bool starts = missing && !backing_off;
+    bool starts = missing && !backing_off && !rests(deployment);
     if (deployment->zygote_loaded) answer_probes(deployment, STATUS_OK, NULL);
     if (!deployment->zygote && (starts || probed))
     {
@@ -605,6 +628,15 @@ void deployment_on_worker_goes_on(struct pool_deployment *deployment)
     deployment_touch(deployment);
 }
 
+/* Else who dies of it could log as much as it likes. */
+static void note_fault(struct pool_deployment *deployment, const struct worker *worker)
+{
+    policy_deaths_add(&deployment->deaths, now_ns(deployment));
+    deployment->has_left = true;
+    deployment->log_left = worker->log_budget;
+    deployment->output_left = output_budget_left(worker->output);
+}
+
 void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker *worker, bool started,
                                const struct err *err)
 {
@@ -627,6 +659,7 @@ void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker
     deployment->stats.log_lines_dropped += worker->log_loss.dropped;
     list_remove(&worker->link);
     list_push_back(&deployment->dead, &worker->link);
+    if (started && !deployment->zygote_gone && is_fault(err->status)) note_fault(deployment, worker);
     if (list_empty(&deployment->workers))
     {
         deployment->zygote_idle_since_ns = now_ns(deployment);

@@ -71,6 +71,10 @@ struct pool_deployment {
     uint64_t zygote_idle_since_ns; /* when its last worker ended */
     uint32_t failures; /* starts that failed in a row */
     uint64_t retry_at_ns; /* no start before */
+    struct policy_deaths deaths;
+    bool has_left; /* a worker has ended by its fault: the next one goes on with what it had left */
+    struct output_budget log_left, output_left;
+    bool deaths_said;
     struct err start_failure; /* the words of the last one */
 
     struct list workers; /* all but the dead ones, the oldest first */

@@ -3,6 +3,7 @@
 #include "runtime/worker/pool_policy.h"
 
 #include "runtime/base/bounds.h"
+#include "runtime/base/clock.h"
 
 enum {
     MEAN_WEIGHT = 8, /* a new sample counts an eighth */
@@ -44,6 +45,18 @@ bool policy_may_send(const struct policy_worker *worker)
 bool policy_taken(const struct policy_worker *worker)
 {
     return worker->depth > 0 && (worker->head_us > POLICY_AHEAD_US || policy_overdue(worker));
+}
+
+void policy_deaths_add(struct policy_deaths *deaths, uint64_t now_ns)
+{
+    uint64_t from_ns = deaths->paid_ns > now_ns ? deaths->paid_ns : now_ns;
+    deaths->paid_ns = from_ns + POLICY_DEATH_MS * NS_PER_MS;
+}
+
+uint64_t policy_deaths_rest_until_ns(const struct policy_deaths *deaths)
+{
+    const uint64_t burst_ns = POLICY_DEATHS_AT_ONCE * POLICY_DEATH_MS * NS_PER_MS;
+    return deaths->paid_ns > burst_ns ? deaths->paid_ns - burst_ns : 0;
 }
 
 enum policy_pressure policy_pressure(uint64_t available_bytes, uint64_t total_bytes)

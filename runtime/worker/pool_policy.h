@@ -46,6 +46,22 @@ bool policy_may_send(const struct policy_worker *worker);
 /* Such a run keeps the worker from others for longer than these should wait. */
 bool policy_taken(const struct policy_worker *worker);
 
+/* ---- workers that end by a fault of the app ---- */
+
+enum {
+    POLICY_DEATHS_AT_ONCE = 16, /* are made good at once */
+    POLICY_DEATH_MS = 100, /* and in the long run one in so long: what it takes is everybody's */
+};
+
+/* All zero at first. */
+struct policy_deaths {
+    uint64_t paid_ns; /* when all that were are made good */
+};
+
+void policy_deaths_add(struct policy_deaths *deaths, uint64_t now_ns);
+/* No worker is to be started before. */
+uint64_t policy_deaths_rest_until_ns(const struct policy_deaths *deaths);
+
 /* ---- the machine's memory ---- */
 
 enum policy_pressure {

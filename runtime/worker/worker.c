@@ -21,6 +21,7 @@ enum {
     INSIST_MS = 20, /* for a worker to end by itself at its deadline */
     FRAME_MEMORY_BYTES = 48 * 1024 * 1024, /* that the SDK has beside the function's own memory */
     LOG_LINE_COST = 64, /* bytes of the log budget beside its text, so that empty lines are not free */
+    LOG_REST_MS = 10, /* before more is read of one whose lines are dropped: it waits, not the others */
 };
 
 static const struct worker_link_handler link_handler;
@@ -86,6 +87,11 @@ enum status worker_start(struct pool_deployment *deployment, struct loop *loop, 
         worker_link_limit(worker->wire, worker_memory_max(deployment)); /* what it sends was in its memory */
     if (status == STATUS_OK)
         status = output_open(loop, on_output_line, worker, &worker->output, &writer, err);
+    if (status == STATUS_OK && deployment->has_left)
+    {
+        worker->log_budget = deployment->log_left;
+        output_set_budget(worker->output, &deployment->output_left);
+    }
     if (status == STATUS_OK) status = zygote_spawn(zygote, number, peer, writer, err);
     if (peer >= 0) close(peer);
     if (writer >= 0) close(writer);
@@ -285,6 +291,7 @@ static void on_link_log(void *ctx, const struct wire_log *log)
     uint64_t now = loop_now_ns(worker->loop);
     if (output_budget_take(&worker->log_budget, now, cost) < cost)
     {
+        worker_link_rest(worker->wire, LOG_REST_MS);
         output_loss_add(&worker->log_loss, 1);
         if (output_loss_due(&worker->log_loss, now)) tell_log_loss(worker);
         return;

@@ -14,11 +14,15 @@
 enum {
     READ_BYTES = 64 * 1024,
     READS_A_TURN = 4,
+    LINES_READ_BYTES =
+        8 * 1024, /* after a read with lines in it: each takes microseconds, and there is no end to them */
     KEEP_BYTES = 256 * 1024, /* larger buffers are given back when they are empty */
 };
 
 struct worker_link {
+    struct loop *loop;
     struct loop_watch *watch;
+    struct loop_timer rest; /* started: it rests */
     int socket;
     const struct worker_link_handler *handler;
     void *ctx;
@@ -27,6 +31,8 @@ struct worker_link {
     struct buf out; /* from `written` on not yet written */
     size_t written;
     size_t frame_bytes_max; /* of what it sends */
+    bool lines; /* in what was read last, and it does not rest: whoever writes them does not wait for us */
+    bool draining; /* no rest any more */
     bool muted;
     bool ended; /* on_end was called or is not wanted any more */
 };
@@ -39,11 +45,17 @@ static void end(struct worker_link *link, enum status status, const struct err *
     link->handler->on_end(link->ctx, status, err);
 }
 
+static bool rests(const struct worker_link *link)
+{
+    return loop_timer_started(&link->rest);
+}
+
 static void watch(struct worker_link *link)
 {
     unsigned events = 0;
     if (!link->ended && !link->muted)
-        events = LOOP_READABLE | (link->written < link->out.size ? (unsigned)LOOP_WRITABLE : 0);
+        events = (rests(link) ? 0 : (unsigned)LOOP_READABLE) |
+                 (link->written < link->out.size ? (unsigned)LOOP_WRITABLE : 0);
     loop_watch_set(link->watch, events);
 }
 
@@ -70,6 +82,7 @@ static enum status handle(struct worker_link *link, struct slice payload, struct
     case WIRE_LOG: {
         struct wire_log log;
         TRY(wire_log_decode(payload, &log, err));
+        link->lines = !rests(link);
         link->handler->on_log(link->ctx, &log);
         return STATUS_OK;
     }
@@ -138,8 +151,9 @@ static void handle_frames(struct worker_link *link)
 /* One read; false when there is hardly more for now, or for ever. */
 static bool read_some(struct worker_link *link)
 {
-    void *room = buf_reserve(&link->in, READ_BYTES);
-    ssize_t size = recv(link->socket, room, READ_BYTES, MSG_DONTWAIT);
+    size_t most = link->lines && !link->draining ? LINES_READ_BYTES : READ_BYTES;
+    void *room = buf_reserve(&link->in, most);
+    ssize_t size = recv(link->socket, room, most, MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (size <= 0)
     {
@@ -147,12 +161,29 @@ static bool read_some(struct worker_link *link)
         return false;
     }
     link->in.size += (size_t)size;
+    link->lines = false;
     handle_frames(link);
-    return size == READ_BYTES && !link->ended && !link->muted;
+    return (size_t)size == most && !link->ended && !link->muted && !rests(link);
+}
+
+void worker_link_rest(struct worker_link *link, uint32_t ms)
+{
+    if (link->draining || rests(link)) return;
+    link->lines = false;
+    loop_timer_start_at(link->loop, &link->rest, loop_now_ns(link->loop) + ms * NS_PER_MS);
+    watch(link);
+}
+
+static void on_rested(struct loop_timer *timer, void *ctx)
+{
+    (void)timer; /* one of its kind */
+    watch(ctx);
 }
 
 void worker_link_drain(struct worker_link *link)
 {
+    link->draining = true;
+    loop_timer_stop(&link->rest);
     while (!link->ended && !link->muted)
         if (!read_some(link)) break;
 }
@@ -194,9 +225,9 @@ size_t worker_link_backlog(const struct worker_link *link)
 static void on_ready(void *ctx, unsigned events)
 {
     struct worker_link *link = ctx;
-    /* A few reads a turn and not more: the others wait, too. */
+    /* A few reads a turn and not more, with lines in it only one: the others wait, too. */
     for (int i = 0; i < READS_A_TURN && events & (LOOP_READABLE | LOOP_HANGUP); i++)
-        if (!read_some(link)) break;
+        if (!read_some(link) || link->lines) break;
     if (events & LOOP_WRITABLE) worker_link_flush(link);
 }
 
@@ -207,6 +238,8 @@ enum status worker_link_open(struct loop *loop, const struct worker_link_handler
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
         return err_errno(err, STATUS_NO_RESOURCES, errno, "make a socket pair");
     struct worker_link *link = mem_zalloc(sizeof *link);
+    link->loop = loop;
+    loop_timer_init(&link->rest, on_rested, link);
     link->socket = ends[0];
     link->frame_bytes_max = SIZE_MAX; /* the protocol's own limit holds */
     link->handler = handler;
@@ -233,12 +266,14 @@ void worker_link_limit(struct worker_link *link, size_t frame_bytes_max)
 void worker_link_mute(struct worker_link *link)
 {
     link->muted = true;
+    loop_timer_stop(&link->rest);
     loop_watch_set(link->watch, 0);
 }
 
 void worker_link_close(struct worker_link *link)
 {
     if (!link) return;
+    loop_timer_stop(&link->rest);
     loop_watch_close(link->watch);
     close(link->socket);
     buf_fini(&link->in);

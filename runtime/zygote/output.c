@@ -17,6 +17,8 @@
 enum {
     READ_BYTES = 64 * 1024, /* a pipe's whole capacity with one call */
     DRAIN_READS_MAX = 64, /* somebody else may hold the writing end and go on */
+    DROP_BYTES = 256 * 1024, /* then whoever writes it has to wait */
+    REST_MS = 2, /* for so long */
 };
 
 void output_budget_init(struct output_budget *budget, uint64_t now_ns)
@@ -60,12 +62,14 @@ bool output_loss_left(struct output_loss *loss)
 struct output {
     struct loop *loop;
     struct loop_watch *watch;
+    struct loop_timer rest; /* started: it is not read now */
     int reader;
     output_on_line_fn on_line;
     void *ctx;
     struct buf line; /* unfinished */
     struct output_budget budget;
     struct output_loss loss; /* in bytes */
+    uint64_t rested_at; /* what loss.dropped was */
 };
 
 static void hand_out(struct output *output)
@@ -126,7 +130,18 @@ static bool read_some(struct output *output)
 static void on_ready(void *ctx, unsigned events)
 {
     (void)events; /* reading tells more */
-    (void)read_some(ctx); /* once a turn: a flood gets no more of the loop than that */
+    struct output *output = ctx;
+    bool goes_on = read_some(output); /* once a turn: a flood gets no more of the loop than that */
+    if (!goes_on || output->loss.dropped - output->rested_at < DROP_BYTES) return;
+    output->rested_at = output->loss.dropped;
+    loop_watch_set(output->watch, 0);
+    loop_timer_start_at(output->loop, &output->rest, loop_now_ns(output->loop) + REST_MS * NS_PER_MS);
+}
+
+static void on_rested(struct loop_timer *timer, void *ctx)
+{
+    (void)timer; /* one of its kind */
+    loop_watch_set(((struct output *)ctx)->watch, LOOP_READABLE);
 }
 
 enum status output_open(struct loop *loop, output_on_line_fn on_line, void *ctx, struct output **out,
@@ -142,6 +157,7 @@ enum status output_open(struct loop *loop, output_on_line_fn on_line, void *ctx,
         .ctx = ctx,
     };
     output_budget_init(&output->budget, loop_now_ns(loop));
+    loop_timer_init(&output->rest, on_rested, output);
     enum status status = loop_watch_open(loop, ends[0], on_ready, output, &output->watch, err);
     if (status != STATUS_OK)
     {
@@ -158,6 +174,7 @@ enum status output_open(struct loop *loop, output_on_line_fn on_line, void *ctx,
 
 void output_listen(struct output *output, bool listen)
 {
+    loop_timer_stop(&output->rest);
     loop_watch_set(output->watch, listen ? LOOP_READABLE : 0);
 }
 
@@ -169,6 +186,16 @@ void output_drain(struct output *output)
     if (output_loss_left(&output->loss)) tell_loss(output);
 }
 
+struct output_budget output_budget_left(const struct output *output)
+{
+    return output->budget;
+}
+
+void output_set_budget(struct output *output, const struct output_budget *budget)
+{
+    output->budget = *budget;
+}
+
 uint64_t output_dropped_bytes(const struct output *output)
 {
     return output->loss.dropped;
@@ -177,6 +204,7 @@ uint64_t output_dropped_bytes(const struct output *output)
 void output_close(struct output *output)
 {
     if (!output) return;
+    loop_timer_stop(&output->rest);
     loop_watch_close(output->watch);
     close(output->reader);
     buf_fini(&output->line);

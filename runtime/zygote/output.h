@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The pipe is emptied as fast as it fills, so that no writer blocks; what exceeds the budget is dropped and counted, and
-// said at once, then once a second while it goes on: logs keep only their newest lines. Loop thread.
+// said at once, then once a second while it goes on: logs keep only their newest lines. Who writes what is dropped waits
+// for a moment now and then, so that dropping does not take the loop from others. Loop thread.
 #pragma once
 
 #include <stdint.h>
@@ -51,6 +52,9 @@ MUST_CHECK enum status output_open(struct loop *loop, output_on_line_fn on_line,
 void output_listen(struct output *output, bool listen);
 /* Hands out what the pipe holds now, an unfinished line, too: when its process is dead. */
 void output_drain(struct output *output);
+/* Its budget, and another one in its place: for whoever writes in the place of somebody who has gone. */
+struct output_budget output_budget_left(const struct output *output);
+void output_set_budget(struct output *output, const struct output_budget *budget);
 uint64_t output_dropped_bytes(const struct output *output);
 /* No callback after this. NULL is fine. */
 void output_close(struct output *output);

@@ -10,6 +10,7 @@
 // cmocka wants the ones above before it.
 #include <cmocka.h>
 
+#include "runtime/worker/pool_policy.h"
 #include "tests/integration/pool/fx_pool.h"
 
 /* ---- functions that fail ---- */
@@ -122,6 +123,51 @@ static void a_flood_of_log_lines_is_mostly_dropped(void **state)
     fx_pool_close(&fx);
 }
 
+/* Each time in a new worker. */
+static void who_dies_of_its_floods_may_not_begin_anew_with_each_worker(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    uint64_t kept[4] = {0};
+    for (int i = 0; i < 4; i++)
+    {
+        uint64_t before = fx.log_bytes;
+        struct fx_run run;
+        fx_run_init(&run, "floods", "");
+        run.invoke.timeout_ms = 100;
+        fx_submit(&fx, &run);
+        fx_wait(&fx, &run);
+        assert_int_equal(run.status, STATUS_FUNCTION_TIMEOUT);
+        kept[i] = fx.log_bytes - before;
+    }
+    if (!FX_SANITIZED) assert_true(kept[0] > 1 << 19);
+    assert_true(kept[0] + kept[1] + kept[2] + kept[3] < 2 << 20);
+    fx_pool_close(&fx);
+}
+
+/* The first ones are replaced at once; the answers stay what they are. */
+static void who_uses_up_workers_gets_them_more_slowly(void **state)
+{
+    (void)state;
+    enum { COUNT = POLICY_DEATHS_AT_ONCE + 10 };
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    uint64_t began = clock_monotonic_ns(clock_real());
+    for (int i = 0; i < COUNT; i++)
+    {
+        struct fx_run run;
+        fx_do(&fx, &run, "exits", "");
+        assert_int_equal(run.status, STATUS_FUNCTION_EXITED);
+    }
+    uint64_t took_ms = (clock_monotonic_ns(clock_real()) - began) / NS_PER_MS;
+    assert_true(took_ms >= (COUNT - POLICY_DEATHS_AT_ONCE - 1) * POLICY_DEATH_MS);
+    struct fx_run run;
+    fx_do(&fx, &run, "ok", "again");
+    assert_int_equal(run.status, STATUS_OK);
+    fx_pool_close(&fx);
+}
+
 static void only_the_run_that_a_worker_was_at_fails_with_it(void **state)
 {
     (void)state;
@@ -199,6 +245,8 @@ int main(void)
         cmocka_unit_test(allocating_for_ever_is_out_of_memory),
         cmocka_unit_test(a_gibibyte_on_stdout_is_read_and_mostly_dropped),
         cmocka_unit_test(a_flood_of_log_lines_is_mostly_dropped),
+        cmocka_unit_test(who_dies_of_its_floods_may_not_begin_anew_with_each_worker),
+        cmocka_unit_test(who_uses_up_workers_gets_them_more_slowly),
         cmocka_unit_test(only_the_run_that_a_worker_was_at_fails_with_it),
         cmocka_unit_test(what_is_no_frame_is_a_protocol_failure),
         cmocka_unit_test(a_worker_that_closes_its_link_is_killed),

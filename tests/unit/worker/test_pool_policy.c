@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "runtime/base/bounds.h"
+#include "runtime/base/clock.h"
 #include "runtime/worker/pool_policy.h"
 
 static void the_mean_follows_the_samples(void **state)
@@ -31,6 +32,47 @@ static void the_largest_samples_do_not_overflow(void **state)
     struct policy_mean mean = {0};
     for (int i = 0; i < 10; i++) policy_mean_add(&mean, UINT32_MAX);
     assert_int_equal(policy_expected_us(&mean), UINT32_MAX);
+}
+
+static void deaths_are_made_good_at_once_until_there_are_many(void **state)
+{
+    (void)state;
+    const uint64_t each_ns = POLICY_DEATH_MS * NS_PER_MS, now = 1000 * NS_PER_S;
+    struct policy_deaths deaths = {0};
+    assert_true(policy_deaths_rest_until_ns(&deaths) <= now);
+    for (int i = 0; i < POLICY_DEATHS_AT_ONCE; i++)
+    {
+        policy_deaths_add(&deaths, now);
+        assert_true(policy_deaths_rest_until_ns(&deaths) <= now);
+    }
+    policy_deaths_add(&deaths, now);
+    assert_int_equal(policy_deaths_rest_until_ns(&deaths), now + each_ns);
+    policy_deaths_add(&deaths, now);
+    assert_int_equal(policy_deaths_rest_until_ns(&deaths), now + 2 * each_ns);
+
+    /* With time they are forgotten, all of them, and not more. */
+    uint64_t later = now + (POLICY_DEATHS_AT_ONCE + 2) * each_ns;
+    for (int i = 0; i < POLICY_DEATHS_AT_ONCE; i++) policy_deaths_add(&deaths, later);
+    assert_true(policy_deaths_rest_until_ns(&deaths) <= later);
+    policy_deaths_add(&deaths, later);
+    assert_int_equal(policy_deaths_rest_until_ns(&deaths), later + each_ns);
+}
+
+/* One after another, each as soon as it may be: what it comes to in the long run. */
+static void who_dies_without_end_gets_a_worker_now_and_then(void **state)
+{
+    (void)state;
+    struct policy_deaths deaths = {0};
+    uint64_t now = NS_PER_S;
+    enum { COUNT = 1000 };
+    for (int i = 0; i < COUNT; i++)
+    {
+        policy_deaths_add(&deaths, now);
+        uint64_t until = policy_deaths_rest_until_ns(&deaths);
+        if (until > now) now = until;
+    }
+    uint64_t took_ms = (now - NS_PER_S) / NS_PER_MS;
+    assert_in_range(took_ms, (COUNT - POLICY_DEATHS_AT_ONCE) * POLICY_DEATH_MS, COUNT * POLICY_DEATH_MS);
 }
 
 static void runs_are_sent_ahead_for_about_a_millisecond(void **state)
@@ -247,6 +289,8 @@ int main(void)
         cmocka_unit_test(the_mean_follows_the_samples),
         cmocka_unit_test(who_would_wait_for_most_of_its_time_is_told_at_once),
         cmocka_unit_test(the_largest_samples_do_not_overflow),
+        cmocka_unit_test(deaths_are_made_good_at_once_until_there_are_many),
+        cmocka_unit_test(who_dies_without_end_gets_a_worker_now_and_then),
         cmocka_unit_test(runs_are_sent_ahead_for_about_a_millisecond),
         cmocka_unit_test(workers_are_started_when_waiting_would_be_long),
         cmocka_unit_test(idle_workers_beyond_the_minimum_end),

@@ -24,6 +24,7 @@ struct fx {
     size_t last_body;
     enum status end;
     bool mute_at_result;
+    uint32_t rest_ms; /* after a line; 0: none */
 };
 
 static void on_ready(void *ctx, const struct wire_ready *ready)
@@ -45,7 +46,9 @@ static void on_result(void *ctx, const struct wire_result *result)
 static void on_log(void *ctx, const struct wire_log *log)
 {
     (void)log;
-    ((struct fx *)ctx)->logs++;
+    struct fx *fx = ctx;
+    fx->logs++;
+    if (fx->rest_ms) worker_link_rest(fx->link, fx->rest_ms);
 }
 
 static void on_end(void *ctx, enum status status, const struct err *err)
@@ -220,6 +223,77 @@ static void a_muted_link_tells_nothing_more(void **state)
     buf_fini(&out);
 }
 
+static void write_lines(struct fx *fx, int count)
+{
+    struct buf out = BUF_INIT;
+    for (int i = 0; i < count; i++) wire_log_encode(&out, &(struct wire_log){.text = SLICE("line")});
+    append_result(&out, 1, 1);
+    write_peer(fx, out.data, out.size);
+    buf_fini(&out);
+}
+
+static void a_link_that_rests_handles_what_it_has_read_and_reads_again_later(void **state)
+{
+    struct fx *fx = *state;
+    fx->rest_ms = 20;
+    write_lines(fx, 25);
+    turns(fx, 1);
+    assert_int_equal(fx->logs, 25);
+    assert_int_equal(fx->results, 1);
+    fx->rest_ms = 0;
+    write_lines(fx, 25);
+    uint64_t began = clock_monotonic_ns(clock_real());
+    turns(fx, 1);
+    assert_int_equal(fx->logs, 25);
+    while (fx->results < 2) loop_turn(fx->loop, true);
+    assert_true(clock_monotonic_ns(clock_real()) - began > NS_PER_MS);
+    assert_int_equal(fx->logs, 50);
+}
+
+static void a_link_that_rests_still_writes(void **state)
+{
+    struct fx *fx = *state;
+    fx->rest_ms = 1000000;
+    write_lines(fx, 2);
+    turns(fx, 1);
+    write_lines(fx, 2);
+    worker_link_send(fx->link, &(struct wire_invoke){.id = 1, .function = SLICE("f"), .timeout_ms = 1});
+    worker_link_flush(fx->link);
+    turns(fx, 5);
+    char byte;
+    assert_int_equal(recv(fx->peer, &byte, 1, MSG_DONTWAIT), 1);
+    assert_int_equal(fx->logs, 2);
+}
+
+static void a_dead_worker_s_frames_need_no_rest(void **state)
+{
+    struct fx *fx = *state;
+    fx->rest_ms = 1000000;
+    write_lines(fx, 20);
+    turns(fx, 1);
+    struct buf out = BUF_INIT; /* more than one read */
+    append_result(&out, 1, 100000);
+    write_lines(fx, 20);
+    write_peer(fx, out.data, out.size);
+    buf_fini(&out);
+    worker_link_drain(fx->link);
+    assert_int_equal(fx->logs, 40);
+    assert_int_equal(fx->results, 3);
+}
+
+static void a_muted_link_does_not_wake_from_its_rest(void **state)
+{
+    struct fx *fx = *state;
+    fx->rest_ms = 1;
+    write_lines(fx, 2);
+    turns(fx, 1);
+    worker_link_mute(fx->link);
+    write_lines(fx, 2);
+    uint64_t end = clock_monotonic_ns(clock_real()) + 3 * NS_PER_MS;
+    while (clock_monotonic_ns(clock_real()) < end) turns(fx, 1);
+    assert_int_equal(fx->logs, 2);
+}
+
 /* Frames that the peer has not read are kept and follow. */
 static void what_the_worker_does_not_take_follows_later(void **state)
 {
@@ -275,6 +349,10 @@ int main(void)
         LINK_TEST(a_message_that_only_we_send_is_refused),
         LINK_TEST(the_end_is_told_after_what_came_before_it),
         LINK_TEST(a_muted_link_tells_nothing_more),
+        LINK_TEST(a_link_that_rests_handles_what_it_has_read_and_reads_again_later),
+        LINK_TEST(a_link_that_rests_still_writes),
+        LINK_TEST(a_dead_worker_s_frames_need_no_rest),
+        LINK_TEST(a_muted_link_does_not_wake_from_its_rest),
         LINK_TEST(what_the_worker_does_not_take_follows_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

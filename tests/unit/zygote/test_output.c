@@ -1,5 +1,6 @@
 /* test_output.c - output becomes lines, and floods become a number. */
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,11 +112,15 @@ static void a_flood_is_read_but_dropped_and_said_at_once(void **state)
     enum { BLOCKS = 200 };
     for (int i = 0; i < BLOCKS; i++)
     {
-        assert_int_equal(write(fx->writer, block, sizeof block), sizeof block); /* never blocks */
+        assert_int_equal(write(fx->writer, block, sizeof block), sizeof block); /* there is room for two */
+        loop_turn(fx->loop, false);
+        clock_manual_advance(&fx->clock, 2 * NS_PER_MS); /* if it has to wait, not longer */
         loop_turn(fx->loop, false);
     }
-    assert_int_equal(output_dropped_bytes(fx->output), (size_t)BLOCKS * sizeof block - OUTPUT_BURST_BYTES);
-    assert_in_range(fx->bytes, OUTPUT_BURST_BYTES - OUTPUT_BURST_BYTES / 50, OUTPUT_BURST_BYTES + 200);
+    size_t refilled = (BLOCKS - 1) * 2 * (OUTPUT_BYTES_PER_S / 1000);
+    size_t dropped = (size_t)BLOCKS * sizeof block - OUTPUT_BURST_BYTES;
+    assert_in_range(output_dropped_bytes(fx->output), dropped - refilled, dropped);
+    assert_in_range(fx->bytes, OUTPUT_BURST_BYTES - OUTPUT_BURST_BYTES / 50, OUTPUT_BURST_BYTES + refilled);
     unsigned said = fx->lines;
 
     clock_manual_advance(&fx->clock, NS_PER_S); /* the budget fills again */
@@ -123,6 +128,65 @@ static void a_flood_is_read_but_dropped_and_said_at_once(void **state)
     assert_string_equal(fx->last, "after");
     assert_in_range(fx->lines, said + 1, said + 2);
     assert_int_equal(fx->said, 1);
+}
+
+static bool has_room(struct fx *fx)
+{
+    struct pollfd pipe = {.fd = fx->writer, .events = POLLOUT};
+    return poll(&pipe, 1, 0) == 1;
+}
+
+/* Else a writer of nothing but that would have the loop for itself. */
+static void who_writes_what_is_dropped_waits_for_a_moment(void **state)
+{
+    struct fx *fx = *state;
+    char block[4096]; /* the least that a pipe which has room takes whole */
+    memset(block, 'y', sizeof block);
+    for (int i = 0; i < OUTPUT_BURST_BYTES / (int)sizeof block; i++)
+    {
+        assert_int_equal(write(fx->writer, block, sizeof block), sizeof block);
+        loop_turn(fx->loop, false); /* what is kept is read at once */
+        assert_true(has_room(fx));
+    }
+    int blocks = 0;
+    for (; has_room(fx) && blocks < 1000; blocks++)
+    {
+        assert_int_equal(write(fx->writer, block, sizeof block), sizeof block);
+        loop_turn(fx->loop, false);
+    }
+    assert_in_range(blocks, 64, 96); /* a quarter of a MiB, and what the pipe holds */
+    for (int i = 0; i < 5; i++) loop_turn(fx->loop, false);
+    assert_false(has_room(fx));
+    clock_manual_advance(&fx->clock, 2 * NS_PER_MS);
+    for (int i = 0; i < 2; i++) loop_turn(fx->loop, false);
+    assert_true(has_room(fx));
+}
+
+static void who_has_ended_while_it_waited_is_read_to_the_end(void **state)
+{
+    struct fx *fx = *state;
+    char block[4096]; /* the least that a pipe which has room takes whole */
+    memset(block, 'y', sizeof block);
+    uint64_t written = 0;
+    for (int i = 0; has_room(fx) && i < 1000; i++)
+    {
+        written += (uint64_t)write(fx->writer, block, sizeof block);
+        loop_turn(fx->loop, false);
+    }
+    output_drain(fx->output);
+    assert_int_equal(output_dropped_bytes(fx->output), written - OUTPUT_BURST_BYTES);
+}
+
+static void another_one_may_go_on_with_its_budget(void **state)
+{
+    struct fx *fx = *state;
+    put(fx, "12345\n");
+    struct output_budget left = output_budget_left(fx->output);
+    assert_int_equal(left.bytes, OUTPUT_BURST_BYTES - 6);
+    left.bytes = 4;
+    output_set_budget(fx->output, &left);
+    put(fx, "abcdef\n");
+    assert_int_equal(output_dropped_bytes(fx->output), 3);
 }
 
 /* Logs keep the newest lines only: what was said at the beginning of a long flood is gone when somebody looks. */
@@ -157,6 +221,9 @@ int main(void)
         OUTPUT_TEST(the_last_line_needs_no_end),
         OUTPUT_TEST(long_lines_come_in_pieces),
         OUTPUT_TEST(a_flood_is_read_but_dropped_and_said_at_once),
+        OUTPUT_TEST(who_writes_what_is_dropped_waits_for_a_moment),
+        OUTPUT_TEST(who_has_ended_while_it_waited_is_read_to_the_end),
+        OUTPUT_TEST(another_one_may_go_on_with_its_budget),
         OUTPUT_TEST(a_flood_that_goes_on_is_said_once_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
