@@ -504,6 +504,7 @@ static void on_output(void *ctx, struct slice line)
 static void on_gone(void *ctx, const struct err *err)
 {
     struct pool_deployment *deployment = ctx;
+    log_warn("pool.zygote_gone", "app=%s error=\"%s\"", deployment->app, err_text(err));
     deployment->zygote_gone = true;
     deployment->zygote_loaded = false;
     bool out_of_memory = group_take_memory_kill(deployment->group);
@@ -631,7 +632,7 @@ void deployment_on_worker_goes_on(struct pool_deployment *deployment)
 /* Else who dies of it could log as much as it likes. */
 static void note_fault(struct pool_deployment *deployment, const struct worker *worker)
 {
-    policy_deaths_add(&deployment->deaths, now_ns(deployment));
+    if (worker->runs_sent <= POLICY_DEATH_RUNS) policy_deaths_add(&deployment->deaths, now_ns(deployment));
     deployment->has_left = true;
     deployment->log_left = worker->log_budget;
     deployment->output_left = output_budget_left(worker->output);
@@ -666,7 +667,8 @@ void deployment_on_worker_dead(struct pool_deployment *deployment, struct worker
         ahead_make(deployment);
     }
     if (pool->stopping) fail_all(deployment, &deployment->queue, STATUS_DRAINING);
-    if (!started && !deployment->zygote_gone && !deployment->closing && !pool->stopping)
+    /* An orphan's end was told by its zygote's, and there may be a new one since. */
+    if (!started && !worker->orphan && !deployment->zygote_gone && !deployment->closing && !pool->stopping)
         start_failed(deployment, err);
     deployment_touch(deployment);
 }

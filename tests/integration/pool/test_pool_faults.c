@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "runtime/worker/pool_policy.h"
+#include "runtime/worker/deployment.h" // to see what deaths have cost
 #include "tests/integration/pool/fx_pool.h"
 
 /* ---- functions that fail ---- */
@@ -168,6 +169,31 @@ static void who_uses_up_workers_gets_them_more_slowly(void **state)
     fx_pool_close(&fx);
 }
 
+/* So an app that crashes once in many calls is not slowed, however many calls it has. */
+static void a_worker_that_has_done_many_runs_is_replaced_at_once(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    fx_pool_open(&fx, "faults", fx_faults);
+    for (int end = 0; end < 3; end++)
+    {
+        struct fx_run run;
+        for (int i = 0; i < POLICY_DEATH_RUNS; i++)
+        {
+            fx_do(&fx, &run, "ok", "");
+            assert_int_equal(run.status, STATUS_OK);
+        }
+        fx_do(&fx, &run, "exits", "");
+        assert_int_equal(run.status, STATUS_FUNCTION_EXITED);
+    }
+    assert_int_equal(fx.deployment->deaths.paid_ns, 0);
+    struct fx_run run;
+    fx_do(&fx, &run, "exits", "");
+    assert_int_equal(run.status, STATUS_FUNCTION_EXITED);
+    assert_int_not_equal(fx.deployment->deaths.paid_ns, 0);
+    fx_pool_close(&fx);
+}
+
 static void only_the_run_that_a_worker_was_at_fails_with_it(void **state)
 {
     (void)state;
@@ -247,6 +273,7 @@ int main(void)
         cmocka_unit_test(a_flood_of_log_lines_is_mostly_dropped),
         cmocka_unit_test(who_dies_of_its_floods_may_not_begin_anew_with_each_worker),
         cmocka_unit_test(who_uses_up_workers_gets_them_more_slowly),
+        cmocka_unit_test(a_worker_that_has_done_many_runs_is_replaced_at_once),
         cmocka_unit_test(only_the_run_that_a_worker_was_at_fails_with_it),
         cmocka_unit_test(what_is_no_frame_is_a_protocol_failure),
         cmocka_unit_test(a_worker_that_closes_its_link_is_killed),

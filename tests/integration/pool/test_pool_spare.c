@@ -247,6 +247,37 @@ static void a_first_worker_that_has_died_is_missed_by_nobody(void **state)
     fx_pool_close(&fx);
 }
 
+static bool a_worker_is_born(struct fx_pool *fx)
+{
+    const struct list *first = fx->deployment->workers.next;
+    return first != &fx->deployment->workers && CONTAINER_OF(first, struct worker, link)->pidfd >= 0;
+}
+
+static bool all_are_dead(struct fx_pool *fx)
+{
+    return list_empty(&fx->deployment->workers) && !fx->deployment->zygote;
+}
+
+/* A second word about it would meet those who wait for the next zygote. */
+static void the_death_of_a_zygote_is_one_failure_whatever_dies_with_it(void **state)
+{
+    (void)state;
+    struct fx_pool fx;
+    open_with_first(&fx, "faults", fx_faults);
+    assert_int_equal(kill(first_of(&fx), SIGSTOP), 0); /* it is born and does not get ready */
+    struct fx_run run;
+    fx_run_init(&run, "ok", "");
+    fx_submit(&fx, &run);
+    fx_until(&fx, a_worker_is_born);
+    assert_int_equal(kill(fx_zygote(&fx), SIGKILL), 0);
+    fx_wait(&fx, &run);
+    assert_int_equal(run.status, STATUS_FUNCTION_START_FAILED);
+    fx_expect_text(&run, "was killed by SIGKILL");
+    fx_until(&fx, all_are_dead);
+    assert_int_equal(fx.deployment->failures, 1);
+    fx_pool_close(&fx);
+}
+
 static void a_deployment_that_is_only_tried_has_no_worker(void **state)
 {
     (void)state;
@@ -305,6 +336,7 @@ int main(void)
         cmocka_unit_test(the_end_of_the_first_worker_is_told_as_that_of_any),
         cmocka_unit_test(others_are_forked_when_the_zygote_has_loaded),
         cmocka_unit_test(a_first_worker_that_has_died_is_missed_by_nobody),
+        cmocka_unit_test(the_death_of_a_zygote_is_one_failure_whatever_dies_with_it),
         cmocka_unit_test(a_deployment_that_is_only_tried_has_no_worker),
         cmocka_unit_test(an_initialiser_that_fails_is_told_the_same_way),
     };
