@@ -50,7 +50,7 @@ bool policy_taken(const struct policy_worker *worker);
 
 enum {
     POLICY_DEATHS_AT_ONCE = 16, /* are made good at once */
-    POLICY_DEATH_MS = 100, /* and in the long run one in so long: what it takes is everybody's */
+    POLICY_DEATH_MS = 200, /* and in the long run one in so long: what it takes is everybody's */
     POLICY_DEATH_RUNS =
         64, /* a worker that has done so many before is made good at once: they have paid for it */
 };

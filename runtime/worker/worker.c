@@ -21,7 +21,7 @@ enum {
     INSIST_MS = 20, /* for a worker to end by itself at its deadline */
     FRAME_MEMORY_BYTES = 48 * 1024 * 1024, /* that the SDK has beside the function's own memory */
     LOG_LINE_COST = 64, /* bytes of the log budget beside its text, so that empty lines are not free */
-    LOG_REST_MS = 10, /* before more is read of one whose lines are dropped: it waits, not the others */
+    LOG_REST_MS = 25, /* before more is read of one whose lines are dropped: it waits, not the others */
 };
 
 static const struct worker_link_handler link_handler;

@@ -90,7 +90,7 @@ STEAD_FUNCTION(floods)
 
 STEAD_FUNCTION(logs_much)
 {
-    for (int i = 0; i < 100000; i++) stead_log(ctx, STEAD_INFO, "line %d", i);
+    for (int i = 0; i < 50000; i++) stead_log(ctx, STEAD_INFO, "line %d", i);
     return stead_reply(ctx, "logged");
 }
 

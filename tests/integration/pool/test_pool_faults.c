@@ -118,9 +118,12 @@ static void a_flood_of_log_lines_is_mostly_dropped(void **state)
     struct fx_pool fx;
     fx_pool_open(&fx, "faults", fx_faults);
     struct fx_run run;
-    fx_do(&fx, &run, "logs_much", "");
+    fx_run_init(&run, "logs_much", "");
+    run.invoke.timeout_ms = 30000; /* whoever writes what is dropped is made to wait */
+    fx_submit(&fx, &run);
+    fx_wait(&fx, &run);
     assert_int_equal(run.status, STATUS_OK);
-    assert_true(fx.log_lines < 90000);
+    assert_true(fx.log_lines < 40000);
     fx_pool_close(&fx);
 }
 
