@@ -21,7 +21,8 @@ enum {
     INSIST_MS = 20, /* for a worker to end by itself at its deadline */
     FRAME_MEMORY_BYTES = 48 * 1024 * 1024, /* that the SDK has beside the function's own memory */
     LOG_LINE_COST = 64, /* bytes of the log budget beside its text, so that empty lines are not free */
-    LOG_REST_MS = 25, /* before more is read of one whose lines are dropped: it waits, not the others */
+    LOG_REST_US =
+        100, /* for each line that is dropped, before more is read: whoever writes it waits, not the others */
 };
 
 static const struct worker_link_handler link_handler;
@@ -291,7 +292,7 @@ static void on_link_log(void *ctx, const struct wire_log *log)
     uint64_t now = loop_now_ns(worker->loop);
     if (output_budget_take(&worker->log_budget, now, cost) < cost)
     {
-        worker_link_rest(worker->wire, LOG_REST_MS);
+        worker_link_rest(worker->wire, LOG_REST_US);
         output_loss_add(&worker->log_loss, 1);
         if (output_loss_due(&worker->log_loss, now)) tell_log_loss(worker);
         return;

@@ -23,6 +23,7 @@ struct worker_link {
     struct loop *loop;
     struct loop_watch *watch;
     struct loop_timer rest; /* started: it rests */
+    uint64_t rest_us; /* for so long it is to rest after this turn's reads */
     int socket;
     const struct worker_link_handler *handler;
     void *ctx;
@@ -82,7 +83,7 @@ static enum status handle(struct worker_link *link, struct slice payload, struct
     case WIRE_LOG: {
         struct wire_log log;
         TRY(wire_log_decode(payload, &log, err));
-        link->lines = !rests(link);
+        link->lines = link->rest_us == 0;
         link->handler->on_log(link->ctx, &log);
         return STATUS_OK;
     }
@@ -163,14 +164,21 @@ static bool read_some(struct worker_link *link)
     link->in.size += (size_t)size;
     link->lines = false;
     handle_frames(link);
-    return (size_t)size == most && !link->ended && !link->muted && !rests(link);
+    return (size_t)size == most && !link->ended && !link->muted;
 }
 
-void worker_link_rest(struct worker_link *link, uint32_t ms)
+void worker_link_rest(struct worker_link *link, uint32_t us)
 {
-    if (link->draining || rests(link)) return;
+    if (link->draining) return;
     link->lines = false;
-    loop_timer_start_at(link->loop, &link->rest, loop_now_ns(link->loop) + ms * NS_PER_MS);
+    link->rest_us += us;
+}
+
+static void rest_if_due(struct worker_link *link)
+{
+    if (!link->rest_us || link->ended || link->muted) return;
+    loop_timer_start_at(link->loop, &link->rest, loop_now_ns(link->loop) + link->rest_us * NS_PER_US);
+    link->rest_us = 0;
     watch(link);
 }
 
@@ -183,6 +191,7 @@ static void on_rested(struct loop_timer *timer, void *ctx)
 void worker_link_drain(struct worker_link *link)
 {
     link->draining = true;
+    link->rest_us = 0;
     loop_timer_stop(&link->rest);
     while (!link->ended && !link->muted)
         if (!read_some(link)) break;
@@ -228,6 +237,7 @@ static void on_ready(void *ctx, unsigned events)
     /* A few reads a turn and not more, with lines in it only one: the others wait, too. */
     for (int i = 0; i < READS_A_TURN && events & (LOOP_READABLE | LOOP_HANGUP); i++)
         if (!read_some(link) || link->lines) break;
+    rest_if_due(link);
     if (events & LOOP_WRITABLE) worker_link_flush(link);
 }
 

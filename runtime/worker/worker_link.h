@@ -35,9 +35,9 @@ size_t worker_link_backlog(const struct worker_link *link);
 /* Larger frames of the worker are a breach of the protocol, told as soon as they are announced: nobody can make us hold
  * more than its own memory could. */
 void worker_link_limit(struct worker_link *link, size_t frame_bytes_max);
-/* After what is being read now nothing is read for so long; what is full blocks the worker meanwhile: for one that sends so
- * much that others would have to wait. */
-void worker_link_rest(struct worker_link *link, uint32_t ms);
+/* After what this turn reads nothing is read for so long, all calls of the turn together; what is full blocks the worker
+ * meanwhile: for one that sends so much that others would have to wait. */
+void worker_link_rest(struct worker_link *link, uint32_t us);
 /* Nothing is read any more: the worker is condemned. */
 void worker_link_mute(struct worker_link *link);
 /* Reads what a dead worker has left behind, without a rest. */

@@ -24,7 +24,7 @@ struct fx {
     size_t last_body;
     enum status end;
     bool mute_at_result;
-    uint32_t rest_ms; /* after a line; 0: none */
+    uint32_t rest_us; /* after a line; 0: none */
 };
 
 static void on_ready(void *ctx, const struct wire_ready *ready)
@@ -48,7 +48,7 @@ static void on_log(void *ctx, const struct wire_log *log)
     (void)log;
     struct fx *fx = ctx;
     fx->logs++;
-    if (fx->rest_ms) worker_link_rest(fx->link, fx->rest_ms);
+    if (fx->rest_us) worker_link_rest(fx->link, fx->rest_us);
 }
 
 static void on_end(void *ctx, enum status status, const struct err *err)
@@ -235,12 +235,12 @@ static void write_lines(struct fx *fx, int count)
 static void a_link_that_rests_handles_what_it_has_read_and_reads_again_later(void **state)
 {
     struct fx *fx = *state;
-    fx->rest_ms = 20;
+    fx->rest_us = 20000;
     write_lines(fx, 25);
     turns(fx, 1);
     assert_int_equal(fx->logs, 25);
     assert_int_equal(fx->results, 1);
-    fx->rest_ms = 0;
+    fx->rest_us = 0;
     write_lines(fx, 25);
     uint64_t began = clock_monotonic_ns(clock_real());
     turns(fx, 1);
@@ -253,7 +253,7 @@ static void a_link_that_rests_handles_what_it_has_read_and_reads_again_later(voi
 static void a_link_that_rests_still_writes(void **state)
 {
     struct fx *fx = *state;
-    fx->rest_ms = 1000000;
+    fx->rest_us = 1000000000;
     write_lines(fx, 2);
     turns(fx, 1);
     write_lines(fx, 2);
@@ -268,7 +268,7 @@ static void a_link_that_rests_still_writes(void **state)
 static void a_dead_worker_s_frames_need_no_rest(void **state)
 {
     struct fx *fx = *state;
-    fx->rest_ms = 1000000;
+    fx->rest_us = 1000000000;
     write_lines(fx, 20);
     turns(fx, 1);
     struct buf out = BUF_INIT; /* more than one read */
@@ -284,7 +284,7 @@ static void a_dead_worker_s_frames_need_no_rest(void **state)
 static void a_muted_link_does_not_wake_from_its_rest(void **state)
 {
     struct fx *fx = *state;
-    fx->rest_ms = 1;
+    fx->rest_us = 1000;
     write_lines(fx, 2);
     turns(fx, 1);
     worker_link_mute(fx->link);
