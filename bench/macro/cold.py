@@ -120,6 +120,8 @@ class Cases:
         for callers, ask, rested in ((1, one_by_one, _one_by_one_rested), (APPS, at_once, at_once)):
             if self.wanted("stead", "nothing", callers):
                 self._until_nothing()
+                one_by_one(address, self.brief)  # the apps fell asleep meanwhile: their state is open again
+                self._until_nothing()
                 self.add("stead", "nothing", callers, rested(address, self.brief))
             if callers == 1 and self.wanted("stead", "in_a_row", callers):
                 self._until_nothing()
