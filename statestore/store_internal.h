@@ -27,8 +27,7 @@ struct committer {
 struct checkpointer {
     int fd; /* -1: a store without a log has no checkpoints */
     struct checkpoint last; /* complete */
-    bool
-        untouched; /* it is of a clean stop, and nothing was written since; under checkpoint_lock, or by the committer */
+    bool untouched; /* it is of a clean stop, and nothing was written since; the committer's */
     struct store_snapshot *pin; /* of it: its pages stay as they are until the next one is complete */
     /* When it was made, for the thread that decides about the next one. */
     _Atomic uint64_t appended_bytes; /* of the log */

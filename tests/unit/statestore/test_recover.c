@@ -133,15 +133,21 @@ static void test_a_machine_that_stopped_goes_back_to_the_checkpoint_and_replays(
     fx_store_fini(&fx);
 }
 
+/* A store that was closed well in the boot "before", with one commit. */
+static void leave_closed(struct fx_store *fx)
+{
+    fx_store_init(fx);
+    fx->config.boot_id = "before";
+    fx_store_open(fx);
+    assert_int_equal(fx_put(fx, "row", "0"), STATUS_OK);
+    fx_store_close(fx);
+}
+
 /* Most of a store that is opened for one question is the same afterwards: then it costs no sync, either. */
 static void test_the_mark_of_a_clean_stop_holds_until_something_is_written(void **state)
 {
     struct fx_store fx;
-    fx_store_init(&fx);
-    fx.config.boot_id = "before";
-    fx_store_open(&fx);
-    assert_int_equal(fx_put(&fx, "row", "0"), STATUS_OK);
-    fx_store_close(&fx);
+    leave_closed(&fx);
     uint64_t written = slot_number(&fx);
     die_after(&fx, 0, false);
     fx.config.boot_id = "after";
@@ -156,11 +162,7 @@ static void test_the_mark_of_a_clean_stop_holds_until_something_is_written(void 
 static void test_the_mark_of_a_clean_stop_is_gone_before_something_is_written(void **state)
 {
     struct fx_store fx;
-    fx_store_init(&fx);
-    fx.config.boot_id = "before";
-    fx_store_open(&fx);
-    assert_int_equal(fx_put(&fx, "row", "0"), STATUS_OK);
-    fx_store_close(&fx);
+    leave_closed(&fx);
     die_after(&fx, 5, false);
     fx.config.boot_id = "after";
     fx_store_open(&fx);
